@@ -1,0 +1,1 @@
+"""Coprocessor that runs exact integer programs on PyTorch, on CPU and CUDA."""
