@@ -1,0 +1,1 @@
+"""Exact integer programs: reference execution, static cost, program files and the compiler."""

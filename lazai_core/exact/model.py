@@ -1,0 +1,23 @@
+"""A program together with its constants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from lazai_core.api.program import Program
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.integer[Any]]
+
+
+@frozen(kw_only=True)
+class ExactModel:
+    """What a backend loads: the program and one array per constant, in the program's order and type."""
+
+    program: Program
+    constants: tuple[IntArray, ...] = field(eq=False, repr=False)
