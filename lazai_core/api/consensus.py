@@ -1,0 +1,228 @@
+"""Consensus engines: pure state machines. Inputs go in, effects come out; a host performs the effects.
+
+An engine has no clock, no network, no disk and no randomness. The host verifies signatures before it feeds a
+message in; `AppendWal` precedes `Broadcast` in the list and the host keeps the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from attrs import field, frozen
+
+from .types import Address, Hash32, Height
+
+
+@frozen(kw_only=True)
+class StartHeight:
+    """The host is ready to decide this height."""
+
+    height: Height
+
+
+@frozen(kw_only=True)
+class BlockBuilt:
+    """Answer to `BuildBlock`."""
+
+    height: Height
+    round: int
+    block_id: Hash32
+
+
+@frozen(kw_only=True)
+class BlockChecked:
+    """Answer to `CheckBlock`."""
+
+    height: Height
+    round: int
+    block_id: Hash32
+    valid: bool
+
+
+@frozen(kw_only=True)
+class MessageReceived:
+    """An authentic message of a validator, in the engine's own encoding."""
+
+    sender: Address
+    payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@frozen(kw_only=True)
+class OwnMessageSigned:
+    """Answer to `SignMessage`."""
+
+    payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+    signature: bytes
+
+
+@frozen(kw_only=True)
+class CertificateReceived:
+    """A certificate for a height this node has not decided."""
+
+    certificate: Certificate
+
+
+@frozen(kw_only=True)
+class TimeoutElapsed:
+    """A timer that `ScheduleTimeout` asked for has run out."""
+
+    timeout_id: str
+    height: Height
+    round: int
+
+
+Input: TypeAlias = (
+    StartHeight
+    | BlockBuilt
+    | BlockChecked
+    | MessageReceived
+    | OwnMessageSigned
+    | CertificateReceived
+    | TimeoutElapsed
+)
+
+
+@frozen(kw_only=True)
+class BuildBlock:
+    """Propose: build a block for this height and answer with `BlockBuilt`."""
+
+    height: Height
+    round: int
+
+
+@frozen(kw_only=True)
+class CheckBlock:
+    """Validate the proposed block and answer with `BlockChecked`."""
+
+    height: Height
+    round: int
+    block_id: Hash32
+
+
+@frozen(kw_only=True)
+class SignMessage:
+    """Sign `payload` with this validator's key and answer with `OwnMessageSigned`."""
+
+    payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@frozen(kw_only=True)
+class Broadcast:
+    """Send a signed message to all validators."""
+
+    payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+    signature: bytes
+
+
+@frozen(kw_only=True)
+class ScheduleTimeout:
+    """Feed `TimeoutElapsed` back after `delay_ms`."""
+
+    timeout_id: str
+    height: Height
+    round: int
+    delay_ms: int
+
+
+@frozen(kw_only=True)
+class CancelTimeout:
+    """The timer is no longer needed."""
+
+    timeout_id: str
+    height: Height
+    round: int
+
+
+@frozen(kw_only=True)
+class AppendWal:
+    """Make this record durable before the next effect is performed."""
+
+    payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@frozen(kw_only=True)
+class CommitSignature:
+    """One validator's signature under a certificate."""
+
+    validator: Address
+    signature: bytes
+
+
+@frozen(kw_only=True)
+class Certificate:
+    """Proof that the validators decided `block_id` at `height` in `round`."""
+
+    height: Height
+    round: int
+    block_id: Hash32
+    signatures: tuple[CommitSignature, ...]
+
+
+@frozen(kw_only=True)
+class Decide:
+    """The height is decided: commit the block with its certificate, then feed `StartHeight` of the next."""
+
+    certificate: Certificate
+
+
+@frozen(kw_only=True)
+class ReportEvidence:
+    """A validator broke the rules; `evidence` is in the engine's own encoding."""
+
+    validator: Address
+    kind: str
+    evidence: bytes
+
+
+@frozen(kw_only=True)
+class RequestSync:
+    """Peers are ahead: fetch decided blocks up to `height`."""
+
+    height: Height
+
+
+Effect: TypeAlias = (
+    BuildBlock
+    | CheckBlock
+    | SignMessage
+    | Broadcast
+    | ScheduleTimeout
+    | CancelTimeout
+    | AppendWal
+    | Decide
+    | ReportEvidence
+    | RequestSync
+)
+
+
+@frozen(kw_only=True)
+class Validator:
+    """A member of the validator set. `power` is at least 1."""
+
+    address: Address
+    power: int
+
+
+@frozen(kw_only=True)
+class ConsensusStatus:
+    """Where an engine stands, for people and metrics."""
+
+    height: Height
+    round: int
+    step: str
+
+
+class ConsensusEngine(Protocol):
+    """Decides one block a height."""
+
+    name: str
+    version: int
+
+    def step(self, event: Input) -> Sequence[Effect]:
+        """Total and deterministic: equal inputs give equal effects; no input can raise or block."""
+
+    def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
+        """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
+
+    def status(self) -> ConsensusStatus: ...

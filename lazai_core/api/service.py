@@ -1,0 +1,170 @@
+"""Services, health checks, benchmarks, and the gateway through which services reach the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from attrs import field, frozen
+
+from .authorization import Authorization
+from .compute import Embedder, ModelManifest
+from .gas import GasQuote
+from .job import Measurement, ResourceUsage
+from .program import Program
+from .types import Address, DatId, Gas, Hash32, Height, JobId, ModelId, Wei
+
+
+class Service(Protocol):
+    """A part of the node with a life of its own. Returning without having been stopped is a failure."""
+
+    name: str
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until cancelled; call `ready` once, when others may rely on this service."""
+
+
+class Severity(StrEnum):
+    """Result of a health check."""
+
+    OK = "ok"
+    WARNING = "warn"
+    FAILURE = "fail"
+
+
+@frozen(kw_only=True)
+class HealthFinding:
+    """One line of `lazai doctor`. `fix` says what to do, in one imperative sentence."""
+
+    severity: Severity
+    summary: str
+    fix: str = ""
+
+
+@frozen(kw_only=True)
+class HealthCheck:
+    """A named check; `run` gets the node's configuration as a mapping and must not raise."""
+
+    name: str
+    run: Callable[[Mapping[str, object]], Sequence[HealthFinding]]
+
+
+@frozen(kw_only=True)
+class BenchmarkResult:
+    """One measured figure. `ratio` compares with `peer`, measured in the same run (0 when there is none)."""
+
+    name: str
+    value: float
+    unit: str
+    bar: str = ""
+    peer: str = ""
+    ratio: float = 0.0
+    notes: str = ""
+
+
+@frozen(kw_only=True)
+class Benchmark:
+    """A named benchmark; `run` gets a time budget in seconds and a progress callback (done, total, text)."""
+
+    name: str
+    summary: str
+    run: Callable[[float, Callable[[int, int, str], None]], Sequence[BenchmarkResult]]
+
+
+@frozen(kw_only=True)
+class ServedModel:
+    """A model this node answers for. `embedder` is there for embedding models."""
+
+    name: str
+    model: ModelId
+    manifest: ModelManifest
+    program: Program
+    embedder: Embedder | None = None
+
+
+@frozen(kw_only=True)
+class InferenceRequest:
+    """A request as a service hands it in: one HTTP body, one or more job inputs for one model.
+
+    `body_hash` is Keccak-256 of the raw body. Without an `authorization` the node pays itself, which services do
+    only where the operator allows it (`api_key_id` names the key for the log, never the key).
+    """
+
+    request_id: str
+    model: ModelId
+    inputs: tuple[bytes, ...]
+    body_hash: Hash32
+    authorization: Authorization | None = None
+    dats: tuple[DatId, ...] = ()
+    proof_system: str = ""
+    api_key_id: str = ""
+
+
+@frozen(kw_only=True)
+class InferenceOutcome:
+    """What became of a request: one output and job a job input, and the block that settled them.
+
+    `replayed` says that the answer was stored by an earlier request with the same nonce and body.
+    """
+
+    request_id: str
+    outputs: tuple[bytes, ...]
+    job_ids: tuple[JobId, ...]
+    usage: ResourceUsage
+    compute_gas: Gas
+    cost: Wei
+    transaction_hash: Hash32
+    block_hash: Hash32
+    height: Height
+    worker: Address
+    proof_system: str
+    receipt_ids: tuple[str, ...]
+    measurements: tuple[Measurement, ...] = ()
+    replayed: bool = False
+
+
+@frozen(kw_only=True)
+class Readiness:
+    """Whether requests can be served now; `failing` names what is not ready."""
+
+    ready: bool
+    failing: tuple[str, ...] = ()
+    height: Height = Height(0)
+
+
+class Gateway(Protocol):
+    """The node's front door for services. Raises RequestRejected and ComputeError subclasses."""
+
+    chain_id: int
+    node_address: Address
+    settlement_address: Address
+
+    def readiness(self) -> Readiness: ...
+    def served_models(self) -> Sequence[ServedModel]: ...
+    def find_model(self, name: str) -> ServedModel:
+        """By name or by hexadecimal digest. Raises UnknownModel, listing the names there are."""
+
+    async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
+        """Price of the whole request now, owners' prices and the node's overhead included in `cost_max`."""
+
+    async def submit(self, request: InferenceRequest) -> InferenceOutcome:
+        """Admit, compute, prove, settle, and wait for the block. Cancelling stops waiting, not the settlement."""
+
+    async def receipt(self, receipt_id: str) -> bytes | None:
+        """The canonical receipt file of a settled job, checkable offline."""
+
+    async def next_counter(self, user: Address, lane: int) -> int:
+        """The counter that the lane's next authorisation must carry, open requests included."""
+
+    async def balance(self, user: Address) -> Wei:
+        """Escrow of the wallet in wei."""
+
+
+@frozen(kw_only=True)
+class ApiKey:
+    """An API key as stored: the SHA-256 of the key, and what people call it."""
+
+    key_id: str
+    key_sha256: str
+    note: str = field(default="")
