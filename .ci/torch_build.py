@@ -28,7 +28,16 @@ Then run the same command again."""
 
 def version_pip_would_take() -> str:
     """Return the version of PyTorch that pip would install under the constraints."""
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-deps", "--ignore-installed"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--no-deps",
+        "--ignore-installed",
+    ]
     command += ["--constraint", str(_CONSTRAINTS_PATH), "--report", "-", "torch"]
     finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if finished.returncode != 0:
@@ -41,7 +50,7 @@ def installed_cuda_version() -> str | None:
     """Return the CUDA version of the installed PyTorch, None for a CPU build; PyTorch is not imported."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
-        sys.exit("PyTorch is not installed, though lazai-gpu-torch depends on it. Run `make clean-env` and try again.")
+        sys.exit("PyTorch is missing, though lazai-gpu-torch needs it. Run `make clean-env`, then try again.")
     cuda = runpy.run_path(str(Path(spec.origin).with_name("version.py")))["cuda"]
     return None if cuda is None else str(cuda)
 
