@@ -71,7 +71,9 @@ class ResourceMonitor(Protocol):
 
     limits: ResourceLimits
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        """Begin to measure."""
+
     def charge(self, flops: int, memory_bytes: int) -> None:
         """Book an operation's FLOPs and the live bytes while it ran. Raises ComputeLimitExceeded."""
 
@@ -83,20 +85,25 @@ class ResourceMonitor(Protocol):
 class Tokenizer(Protocol):
     """Text to token numbers and back; a pure function of the tokenizer file."""
 
-    def encode(self, text: str) -> Sequence[int]: ...
-    def decode(self, tokens: Sequence[int]) -> str: ...
+    def encode(self, text: str) -> Sequence[int]:
+        """Token numbers of the text, special tokens included."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of the tokens, special tokens left out."""
 
 
 class ConstantSource(Protocol):
     """The constants of one program, by their index in `Program.constants`. Digests are already checked."""
 
-    def constant(self, index: int) -> TensorView: ...
+    def constant(self, index: int) -> TensorView:
+        """The raw tensor of constant `index`."""
 
 
 class TraceHandle(Protocol):
     """Every value of one run, by value index, for provers."""
 
-    def value(self, index: int) -> TensorView: ...
+    def value(self, index: int) -> TensorView:
+        """The tensor of value `index`, numbered as in docs/EXACT.md."""
 
 
 class LoadedModel(Protocol):
@@ -157,7 +164,7 @@ class TensorKernels(Protocol):
     def attention(
         self, step: AttentionStep, query: TensorView, key: TensorView, value: TensorView, table: TensorView
     ) -> TensorView:
-        """query `[..., Q, D]`, key `[..., K, D]`, value `[..., K, E]`, table `[L]` to `[..., Q, E]`."""
+        """Query `[..., Q, D]`, key `[..., K, D]`, value `[..., K, E]`, table `[L]` to `[..., Q, E]`."""
 
 
 class Coprocessor(Protocol):

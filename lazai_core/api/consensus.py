@@ -73,13 +73,7 @@ class TimeoutElapsed:
 
 
 Input: TypeAlias = (
-    StartHeight
-    | BlockBuilt
-    | BlockChecked
-    | MessageReceived
-    | OwnMessageSigned
-    | CertificateReceived
-    | TimeoutElapsed
+    StartHeight | BlockBuilt | BlockChecked | MessageReceived | OwnMessageSigned | CertificateReceived | TimeoutElapsed
 )
 
 
@@ -225,4 +219,5 @@ class ConsensusEngine(Protocol):
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
 
-    def status(self) -> ConsensusStatus: ...
+    def status(self) -> ConsensusStatus:
+        """Where the engine stands."""

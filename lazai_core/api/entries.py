@@ -24,14 +24,14 @@ from .types import ADDRESS_BYTES, Address, Height
 NAME_PATTERN = re.compile(r"^[a-z][a-z0-9-]{1,31}$")
 
 
-def _check_name(_instance: object, _attribute: Attribute[str], value: str) -> None:
+def _check_name(_instance: object, _attribute: Attribute[str], value: object) -> None:
     if not isinstance(value, str) or not NAME_PATTERN.match(value):
         raise ValueError(
             f"the name {value!r} must start with a lower-case letter and hold 2 to 32 letters, digits and dashes"
         )
 
 
-def _check_address(_instance: object, _attribute: Attribute[Address], value: bytes) -> None:
+def _check_address(_instance: object, _attribute: Attribute[Address], value: object) -> None:
     if not isinstance(value, bytes) or len(value) != ADDRESS_BYTES:
         raise ValueError(f"a precompile's address has {ADDRESS_BYTES} bytes, got {value!r}")
 

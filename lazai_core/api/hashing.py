@@ -48,9 +48,7 @@ def recover_address(digest: bytes, signature: bytes) -> Address:
     if int.from_bytes(signature[32:64], "big") > SECP256K1_ORDER // 2:
         raise BadSignature("the signature's s lies in the upper half of the group order")
     try:
-        key = PublicKey.from_signature_and_message(
-            signature[:64] + bytes([signature[64] - 27]), digest, hasher=None
-        )
+        key = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
     except Exception as cause:  # coincurve raises bare Exception for an unrecoverable signature
         raise BadSignature("no public key belongs to this signature") from cause
     return address_of_public_key(key.format(compressed=False)[1:])

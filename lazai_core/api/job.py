@@ -139,9 +139,7 @@ class ProofEnvelope:
     @classmethod
     def read(cls, reader: Reader, proof_bytes_max: int = PROOF_BYTES_MAX) -> ProofEnvelope:
         """Inverse of `write`."""
-        return cls(
-            system=reader.text(SYSTEM_NAME_BYTES_MAX), version=reader.u32(), data=reader.bytes_(proof_bytes_max)
-        )
+        return cls(system=reader.text(SYSTEM_NAME_BYTES_MAX), version=reader.u32(), data=reader.bytes_(proof_bytes_max))
 
     def encode(self) -> bytes:
         """Canonical bytes."""

@@ -67,10 +67,17 @@ class Clock(Protocol):
 class ProgramStore(Protocol):
     """Programs this node holds, by digest."""
 
-    def program(self, model: ModelId) -> Program | None: ...
-    def constants(self, model: ModelId) -> ConstantSource | None: ...
-    def manifest(self, model: ModelId) -> ModelManifest | None: ...
-    def models(self) -> Sequence[ModelId]: ...
+    def program(self, model: ModelId) -> Program | None:
+        """The program, or None when this node does not hold it."""
+
+    def constants(self, model: ModelId) -> ConstantSource | None:
+        """Its constants, digests checked, or None."""
+
+    def manifest(self, model: ModelId) -> ModelManifest | None:
+        """What its author says about it, or None."""
+
+    def models(self) -> Sequence[ModelId]:
+        """Digests of all programs held, ascending."""
 
 
 class ProofSystems(Mapping[str, ProofSystem]):

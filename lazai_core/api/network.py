@@ -20,11 +20,18 @@ class Envelope:
 
 
 class Transport(Protocol):
-    """Authenticated, unordered, lossy delivery. The inbox is bounded: when it is full the oldest envelope is dropped."""
+    """Authenticated, unordered, lossy delivery. The inbox is bounded: when full, the oldest envelope is dropped."""
 
     peer_id: PeerId
 
-    async def send(self, peer: PeerId, topic: str, payload: bytes) -> None: ...
-    async def broadcast(self, topic: str, payload: bytes) -> None: ...
-    def receive(self) -> AsyncIterator[Envelope]: ...
-    async def close(self) -> None: ...
+    async def send(self, peer: PeerId, topic: str, payload: bytes) -> None:
+        """Queue one envelope for a peer; returns before it arrives, if it ever does."""
+
+    async def broadcast(self, topic: str, payload: bytes) -> None:
+        """Queue one envelope for every peer."""
+
+    def receive(self) -> AsyncIterator[Envelope]:
+        """Envelopes as they come, until `close`."""
+
+    async def close(self) -> None:
+        """Stop sending and receiving. Idempotent."""

@@ -14,7 +14,7 @@ from .job import ComputeJob, ComputeRecord
 from .types import Address, Gas, Hash32, Height, Wei
 
 
-class NeedsCompute(Exception):  # noqa: N818 - an effect, not an error
+class NeedsCompute(Exception):
     """The transaction needs the record of `job`, which the block's witness does not hold.
 
     Deliberately outside the error tree: a proposer answers it with work, a validator with `InvalidBlock`.
@@ -44,9 +44,14 @@ class BlockContext:
 class StatePort(Protocol):
     """Read access to accounts during a call."""
 
-    def balance(self, address: Address) -> Wei: ...
-    def code(self, address: Address) -> bytes: ...
-    def storage(self, address: Address, slot: int) -> int: ...
+    def balance(self, address: Address) -> Wei:
+        """Wei held by the account."""
+
+    def code(self, address: Address) -> bytes:
+        """Its code, empty when there is none."""
+
+    def storage(self, address: Address, slot: int) -> int:
+        """Value of a storage slot as an unsigned 256-bit integer, 0 when never written."""
 
 
 class WitnessReader(Protocol):
@@ -59,7 +64,8 @@ class WitnessReader(Protocol):
 class ComputeMeter(Protocol):
     """Counts compute gas of a block for the compute base fee; unaffected by reverts, as work was ordered."""
 
-    def add(self, gas: Gas) -> None: ...
+    def add(self, gas: Gas) -> None:
+        """Count `gas` units of compute gas towards the block."""
 
 
 @frozen(kw_only=True)

@@ -13,8 +13,8 @@ from attrs import field, frozen
 
 from .compute import CancelToken, ConstantSource, TraceHandle
 from .encoding import Writer, domain_hash
-from .gas import StatePort
 from .job import ProofEnvelope, ResourceUsage
+from .precompile import StatePort
 from .program import Program
 from .types import Gas, Hash32, Height, JobId, ModelId, Wei
 
@@ -122,7 +122,8 @@ class Verdict:
 class Rng(Protocol):
     """Randomness for blinding. Seeded in tests, the operating system's in service."""
 
-    def bytes(self, count: int) -> bytes: ...
+    def bytes(self, count: int) -> bytes:
+        """`count` fresh random bytes."""
 
 
 @runtime_checkable
@@ -135,7 +136,8 @@ class ProofSystem(Protocol):
     hiding: bool
     """Whether proofs hide weights; False means that they may be guessed from proofs."""
 
-    def supports(self, program: Program) -> Support: ...
+    def supports(self, program: Program) -> Support:
+        """Whether programs of this shape can be proved; cheap."""
 
     def prepare(self, program: Program, constants: ConstantSource) -> ProvingKey:
         """Deterministic preprocessing of a model. Raises UnsupportedProgram."""

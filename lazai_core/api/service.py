@@ -140,8 +140,12 @@ class Gateway(Protocol):
     node_address: Address
     settlement_address: Address
 
-    def readiness(self) -> Readiness: ...
-    def served_models(self) -> Sequence[ServedModel]: ...
+    def readiness(self) -> Readiness:
+        """Whether requests can be served now, and why not."""
+
+    def served_models(self) -> Sequence[ServedModel]:
+        """All models of this node, in order of name."""
+
     def find_model(self, name: str) -> ServedModel:
         """By name or by hexadecimal digest. Raises UnknownModel, listing the names there are."""
 
