@@ -1,0 +1,49 @@
+"""The virtual machine: Prague rules by py-evm, our precompiles, blocks built and checked by one function.
+
+The only room that imports `eth`. Importing this package is light; importing `lazai_core.lazvm.vm` is not (it loads
+py-evm), so import that inside functions. What the rest of the node uses, and nothing else:
+
+    from lazai_core.lazvm.vm import LazVM
+    vm = LazVM(
+        genesis=genesis,            # lazai_core.chain.genesis.Genesis
+        store=store,                # api.storage.KeyValueStore: state, blocks, receipts and indices in one batch
+        precompiles={address: precompile},
+        gas_policy=gas_policy,      # api.gas.GasPolicy
+        verify_record=verify_record,  # chain.witness.RecordCheck; `records.RecordVerifier(...)` is the real one
+    )                               # writes the genesis block into an empty store; InvalidGenesis on another chain's
+
+    vm.head                -> Block             newest committed block (chain.block.Block)
+    vm.history             -> ChainHistory      chain.history: block(height), block_by_hash, receipts(height),
+                                                transaction_place(hash), certificate(height)
+    vm.state()             -> StateView         state at the head; vm.state(root) at any committed root.
+                                                balance, nonce, code, storage (a StatePort)
+    vm.fees()              -> FeeState          fee fields of the head, as GasPolicy.quote wants them
+    vm.next_base_fees()    -> (Wei, Wei)        EVM and compute base fee of the next block
+    vm.simulate(raw, records={}, timestamp=None)
+                           -> TransactionOutcome   speculative run on the head, nothing is kept. Raises NeedsCompute,
+                                                InvalidTransaction, InvalidBlock(blame=worker) on a wrong record
+    vm.call(CallRequest(...), root=None, records={})
+                           -> CallOutcome       eth_call: output, revert data, gas used; nothing is kept
+    vm.build_block(BlockPlan(...), records) -> BuiltBlock
+                           proposer: .executed (ExecutedBlock), .waiting [(raw, ComputeJob)],
+                           .refused [(raw, InvalidTransaction)], .left_over [raw] (did not fit)
+    vm.check_block(block, plan=None) -> ExecutedBlock   validator: the same function with the block's own records;
+                                                raises InvalidBlock(check=..., blame=...)
+    vm.commit(executed, certificate=b"")        one durable atomic batch; then vm.head is the block
+    vm.summary(executed)   -> BlockSummary      for observers
+
+`records` is a mapping of `JobId` to `ComputeRecord`. Blocks are checked or built on the head only. A `LazVM` belongs
+to one thread at a time (the execution thread); `vm.history` and `vm.state()` may be read from others.
+
+| module | what it is for |
+|---|---|
+| `vm` | the facade above |
+| `fork` | Prague's rules as classes over py-evm, with our corrections |
+| `adapter` | `Precompile` to a py-evm precompile |
+| `execute` | one transaction or call on an open state |
+| `production` | one block: what proposer and validator share |
+| `database` | key-value store to py-evm database, overlay |
+| `views` | accounts at a state root |
+| `records` | checks a compute record against its job |
+| `bench` | benchmarks |
+"""
