@@ -209,9 +209,7 @@ class Program:
         values += [_constant_info(index, value) for index, value in enumerate(self.constants)]
         _check_constants(self.constants)
         for index, op in enumerate(self.ops):
-            values.append(
-                infer_op(index, op.kind, op.operands, op.attributes, values, self.dim, declared=op.type)
-            )
+            values.append(infer_op(index, op.kind, op.operands, op.attributes, values, self.dim, declared=op.type))
         _check_outputs(self)
         object.__setattr__(self, "values", tuple(values))
 
@@ -257,9 +255,7 @@ class Program:
         ops = reader.sequence(_read_op, limit=OPS_MAX, item_bytes_min=14)
         outputs = reader.sequence(_read_output, limit=OUTPUTS_MAX, item_bytes_min=24)
         reader.finish()
-        return cls(
-            dim=dims[0] if dims else None, inputs=inputs, constants=constants, ops=ops, outputs=outputs
-        )
+        return cls(dim=dims[0] if dims else None, inputs=inputs, constants=constants, ops=ops, outputs=outputs)
 
     def bind(self, dim_value: int = 0) -> BoundProgram:
         """The program with its symbolic dimension fixed (0 where it has none). Raises ``InvalidInput``."""
@@ -286,13 +282,9 @@ class BoundProgram:
     def __attrs_post_init__(self) -> None:
         dim = self.program.dim
         if dim is None and self.dim_value != 0:
-            raise InvalidInput(
-                f"the program has no symbolic dimension, {self.dim_value} was given instead of 0"
-            )
+            raise InvalidInput(f"the program has no symbolic dimension, {self.dim_value} was given instead of 0")
         if dim is not None and not dim.minimum <= self.dim_value <= dim.maximum:
-            raise InvalidInput(
-                f"{dim.name} must be from {dim.minimum} to {dim.maximum}, not {self.dim_value}"
-            )
+            raise InvalidInput(f"{dim.name} must be from {dim.minimum} to {dim.maximum}, not {self.dim_value}")
         object.__setattr__(self, "shapes", tuple(self.concrete(value.shape) for value in self.program.values))
 
     def concrete(self, shape: Shape) -> Shape:
@@ -351,9 +343,7 @@ def infer_op(
     try:
         for operand in operands:
             if not 0 <= operand < len(values):
-                raise RuleViolation(
-                    f"operand {operand} is not a value before this operation ({len(values)} exist)"
-                )
+                raise RuleViolation(f"operand {operand} is not a value before this operation ({len(values)} exist)")
         result = infer(kind, tuple(values[operand] for operand in operands), attributes, dim)
         if declared is not None and (declared.dtype, declared.shape) != (result.dtype, result.shape):
             raise RuleViolation(
@@ -384,9 +374,7 @@ def _check_counts(program: Program) -> None:
         dim = program.dim
         _check_name(dim.name, "symbolic dimension")
         if not 1 <= dim.minimum <= dim.maximum <= EXTENT_MAX:
-            raise InvalidProgram(
-                f"{dim.name}: the range {dim.minimum} to {dim.maximum} must lie in 1 to {EXTENT_MAX}"
-            )
+            raise InvalidProgram(f"{dim.name}: the range {dim.minimum} to {dim.maximum} must lie in 1 to {EXTENT_MAX}")
     for what, names in (
         ("input", [v.name for v in program.inputs]),
         ("output", [v.name for v in program.outputs]),
@@ -410,9 +398,7 @@ def _check_scale(what: str, scale: Scale) -> None:
     # The bounds are those of finite doubles, so that `to_float` is always exact.
     present = 0 < scale.mantissa < 2**53 and scale.mantissa % 2 == 1 and scale.exponent >= -1074
     if not absent and not (present and scale.exponent + scale.mantissa.bit_length() <= 1024):
-        raise InvalidProgram(
-            f"{what}: the scale {scale.mantissa} * 2^{scale.exponent} is not a canonical float"
-        )
+        raise InvalidProgram(f"{what}: the scale {scale.mantissa} * 2^{scale.exponent} is not a canonical float")
 
 
 def _check_shape(what: str, shape: Shape, dim: Dim | None) -> None:

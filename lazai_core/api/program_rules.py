@@ -179,11 +179,16 @@ def _axis(call: Call, name: str, rank: int) -> int:
     return axis
 
 
-def _weighted(x: ValueInfo, weight: ValueInfo, bias: ValueInfo, terms: int, shape: Shape) -> ValueInfo:
+def weighted_reach(x: ValueInfo, weight: ValueInfo, terms: int) -> int:
+    """Bound of every partial sum of ``terms`` products of x and a row of weight, in any order."""
     row_sum = terms * weight.magnitude
     if weight.row_sum is not None:
         row_sum = min(row_sum, weight.row_sum)
-    reach = row_sum * x.magnitude
+    return row_sum * x.magnitude
+
+
+def _weighted(x: ValueInfo, weight: ValueInfo, bias: ValueInfo, terms: int, shape: Shape) -> ValueInfo:
+    reach = weighted_reach(x, weight, terms)
     low, high = -reach + bias.low, reach + bias.high
     # The sum without the bias is bounded as well, so that it may be accumulated in any order.
     _accumulated(min(low, -reach), max(high, reach))
@@ -251,9 +256,7 @@ def conv2d(call: Call) -> ValueInfo:
     outputs, channels, height, width = weight.shape
     require(1 <= groups <= outputs, f"groups {groups} must be from 1 to {outputs}")
     require(outputs % groups == 0, f"{outputs} output channels do not split into {groups} groups")
-    require(
-        x.shape[1] == channels * groups, f"x has {x.shape[1]} channels, weight expects {channels * groups}"
-    )
+    require(x.shape[1] == channels * groups, f"x has {x.shape[1]} channels, weight expects {channels * groups}")
     require(bias.shape[0] == outputs, f"bias has {bias.shape[0]} entries for {outputs} output channels")
     require(all(1 <= d <= EXTENT_MAX for d in dilations), f"dilations {dilations} must be positive")
     reach = ((height - 1) * dilations[0] + 1, (width - 1) * dilations[1] + 1)
@@ -288,9 +291,7 @@ def requantize(call: Call) -> ValueInfo:
         first, last = shifts.low, shifts.high
     else:
         require(call.integer("axis") == 0, "axis must be 0 where no shifts are given")
-    require(
-        first >= SHIFT_MIN and last <= SHIFT_MAX, f"shifts [{first}, {last}] leave [{SHIFT_MIN}, {SHIFT_MAX}]"
-    )
+    require(first >= SHIFT_MIN and last <= SHIFT_MAX, f"shifts [{first}, {last}] leave [{SHIFT_MIN}, {SHIFT_MAX}]")
     shifted = [round_shift(v, s) for v in (x.low, x.high) for s in range(first, last + 1)]
     bounds = [max(low, min(high, v)) for v in shifted]
     return _result(dtype, x.shape, min(bounds), max(bounds))
@@ -354,9 +355,7 @@ def _pool_shape(call: Call, x: ValueInfo) -> Shape:
     _narrow(x, "x")
     require(len(x.shape) == 4, f"x must have rank 4, not shape {x.shape}")
     height, width = call.integers("kernel")
-    require(
-        1 <= height <= EXTENT_MAX and 1 <= width <= EXTENT_MAX, f"kernel {height} x {width} must be positive"
-    )
+    require(1 <= height <= EXTENT_MAX and 1 <= width <= EXTENT_MAX, f"kernel {height} x {width} must be positive")
     top, left, bottom, right = call.integers("pads")
     inside = max(top, bottom) < height and max(left, right) < width
     require(inside, "each padding must be smaller than the kernel, so that every window holds an element")
@@ -481,13 +480,9 @@ def reshape(call: Call) -> ValueInfo:
     """The same elements in the same order, for every value of the symbolic dimension."""
     x, shape = call.operands[0], call.integers("shape")
     require(len(shape) <= RANK_MAX, f"rank {len(shape)} exceeds {RANK_MAX}")
-    require(
-        all(n == SYMBOLIC or 1 <= n <= EXTENT_MAX for n in shape), f"shape {shape} has an impossible entry"
-    )
+    require(all(n == SYMBOLIC or 1 <= n <= EXTENT_MAX for n in shape), f"shape {shape} has an impossible entry")
     require(call.dim is not None or SYMBOLIC not in shape, "the program has no symbolic dimension")
-    same = _static_product(shape) == _static_product(x.shape) and shape.count(SYMBOLIC) == x.shape.count(
-        SYMBOLIC
-    )
+    same = _static_product(shape) == _static_product(x.shape) and shape.count(SYMBOLIC) == x.shape.count(SYMBOLIC)
     require(same, f"shapes {x.shape} and {shape} hold different numbers of elements")
     return _like(x, shape)
 
@@ -536,9 +531,7 @@ def slice_(call: Call) -> ValueInfo:
         require(start == 0, "a symbolic length of a symbolic axis starts at 0")
     else:
         end = start + call.largest(length)
-        require(
-            end <= call.smallest(x.shape[axis]), f"entries up to {end} are needed, the axis may have fewer"
-        )
+        require(end <= call.smallest(x.shape[axis]), f"entries up to {end} are needed, the axis may have fewer")
     return _like(x, (*x.shape[:axis], length, *x.shape[axis + 1 :]))
 
 
@@ -637,9 +630,7 @@ def infer(
     require(least <= len(operands) <= most, f"{len(operands)} operands given, {least} to {most} expected")
     expected = sorted(schema.attributes)
     given = [name for name, _ in attributes]
-    require(
-        given == expected, f"attributes must be {expected} in this order, not {[n[:40] for n in given[:16]]}"
-    )
+    require(given == expected, f"attributes must be {expected} in this order, not {[n[:40] for n in given[:16]]}")
     for name, value in attributes:
         _check_attribute(name, schema.attributes[name], value)
     result = schema.rule(Call(operands=operands, attributes=dict(attributes), dim=dim))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +21,11 @@ from lazai_core.api.program import (
     infer_op,
 )
 from lazai_core.api.program_rules import AttributeValue, Shape
+from lazai_core.exact.bounds import describe_constant
+from lazai_core.exact.codec import numpy_dtype
 from lazai_core.exact.model import ExactModel
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from lazai_core.exact.model import IntArray
 
 
@@ -57,30 +56,6 @@ class Value:
     def high(self) -> int:
         """Largest possible element."""
         return self.info.high
-
-
-def numpy_dtype(dtype: DType) -> np.dtype[Any]:
-    """The little-endian numpy type of ``dtype``."""
-    import numpy as np
-
-    return np.dtype({DType.INT8: "i1", DType.INT16: "<i2", DType.INT32: "<i4"}[dtype])
-
-
-def describe_constant(array: IntArray, dtype: DType) -> ConstantValue:
-    """The exact declaration of an array that already has the numpy type of ``dtype``."""
-    import numpy as np
-
-    if array.size == 0:
-        raise InvalidProgram(f"a constant of shape {array.shape} has no elements")
-    rows = np.abs(array.astype(np.int64)).reshape(array.shape[0] if array.ndim else 1, -1)
-    return ConstantValue(
-        dtype=dtype,
-        shape=tuple(array.shape),
-        digest=hashlib.sha256(array.tobytes()).digest(),
-        low=int(array.min()),
-        high=int(array.max()),
-        row_sum=int(rows.sum(axis=1).max()),
-    )
 
 
 class ProgramBuilder:
@@ -136,9 +111,7 @@ class ProgramBuilder:
         if not np.issubdtype(given.dtype, np.integer):
             raise InvalidProgram(f"a constant must hold integers, not {given.dtype}")
         if given.size and (int(given.min()) < dtype.low or int(given.max()) > dtype.high):
-            raise InvalidProgram(
-                f"a constant reaches [{given.min()}, {given.max()}], outside {dtype.name.lower()}"
-            )
+            raise InvalidProgram(f"a constant reaches [{given.min()}, {given.max()}], outside {dtype.name.lower()}")
         # The dtype's array is made anew, so that a caller's later change of his own cannot reach the model.
         array = np.array(given, dtype=numpy_dtype(dtype), order="C", copy=True)
         array.setflags(write=False)
@@ -191,9 +164,7 @@ class ProgramBuilder:
             )
             for op, operands in self._ops
         )
-        outputs = tuple(
-            OutputValue(name=name, value=index(v), scale=scale) for name, v, scale in self._outputs
-        )
+        outputs = tuple(OutputValue(name=name, value=index(v), scale=scale) for name, v, scale in self._outputs)
         program = Program(
             dim=self._dim,
             inputs=tuple(self._inputs),
@@ -210,9 +181,7 @@ class ProgramBuilder:
 
     def dense(self, x: Value, weight: Any, bias: Any) -> Value:
         """``y[..., n] = sum_k x[..., k] * weight[n, k] + bias[n]``; weight int8, bias int32."""
-        return self.apply(
-            "dense", (x, self._as_value(weight, DType.INT8), self._as_value(bias, DType.INT32)), {}
-        )
+        return self.apply("dense", (x, self._as_value(weight, DType.INT8), self._as_value(bias, DType.INT32)), {})
 
     def matmul(self, a: Value, b: Value, *, transpose_right: bool = False) -> Value:
         """Batched product of ``[..., M, K]`` with ``[..., K, N]`` (or ``[..., N, K]`` with the flag)."""

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from lazai_core.api.compute import TensorView
 from lazai_core.api.program import Program
+from lazai_core.exact.codec import as_view
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,3 +23,7 @@ class ExactModel:
 
     program: Program
     constants: tuple[IntArray, ...] = field(eq=False, repr=False)
+
+    def constant(self, index: int) -> TensorView:
+        """Constant ``index`` as bytes."""
+        return as_view(self.constants[index], self.program.constants[index].dtype)
