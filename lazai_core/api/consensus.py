@@ -11,7 +11,16 @@ from typing import Protocol, TypeAlias
 
 from attrs import field, frozen
 
+from .encoding import Reader, Writer, domain_hash
 from .types import Address, Hash32, Height
+
+SIGNATURES_MAX = 4096
+SIGNATURE_BYTES_MAX = 128
+
+
+def signing_digest(payload: bytes) -> Hash32:
+    """The 32 bytes a validator's key signs for an engine's message, apart from everything else the key signs."""
+    return Hash32(domain_hash("lazai/consensus/message/v1", payload))
 
 
 @frozen(kw_only=True)
@@ -96,7 +105,7 @@ class CheckBlock:
 
 @frozen(kw_only=True)
 class SignMessage:
-    """Sign `payload` with this validator's key and answer with `OwnMessageSigned`."""
+    """Sign the `signing_digest` of `payload` with this validator's key and answer with `OwnMessageSigned`."""
 
     payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
 
@@ -143,6 +152,10 @@ class CommitSignature:
     signature: bytes
 
 
+def _read_signature(reader: Reader) -> CommitSignature:
+    return CommitSignature(validator=Address(reader.raw(20)), signature=reader.bytes_(SIGNATURE_BYTES_MAX))
+
+
 @frozen(kw_only=True)
 class Certificate:
     """Proof that the validators decided `block_id` at `height` in `round`."""
@@ -151,6 +164,25 @@ class Certificate:
     round: int
     block_id: Hash32
     signatures: tuple[CommitSignature, ...]
+
+    def encode(self) -> bytes:
+        """Canonical bytes, as they are stored and as receipts carry them."""
+        writer = Writer().u64(self.height).u32(self.round).raw(self.block_id)
+        writer.sequence(self.signatures, lambda out, entry: out.raw(entry.validator).bytes_(entry.signature))
+        return writer.finish()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Certificate:
+        """Inverse of `encode`. Raises EncodingError."""
+        reader = Reader(data)
+        certificate = cls(
+            height=Height(reader.u64()),
+            round=reader.u32(),
+            block_id=Hash32(reader.raw(32)),
+            signatures=reader.sequence(_read_signature, limit=SIGNATURES_MAX, item_bytes_min=24),
+        )
+        reader.finish()
+        return certificate
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,144 @@
+"""Consensus of one: the only validator of the genesis decides every block by signing it. For development.
+
+The engine keeps nothing that a crash could lose: a height starts afresh from the host's newest durable block, and
+a signature leaves the node only inside a certificate that is durable with its block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lazai_core.api.consensus import (
+    BlockBuilt,
+    BuildBlock,
+    Certificate,
+    CertificateReceived,
+    CommitSignature,
+    ConsensusEngine,
+    ConsensusStatus,
+    Decide,
+    Effect,
+    Input,
+    OwnMessageSigned,
+    SignMessage,
+    StartHeight,
+    Validator,
+    signing_digest,
+)
+from lazai_core.api.encoding import Writer
+from lazai_core.api.errors import BadSignature, ConsensusFault
+from lazai_core.api.hashing import recover_address
+from lazai_core.api.needs import ChainParameters, NodeIdentity
+from lazai_core.api.types import Address, Hash32, Height
+
+NAME = "solo"
+VERSION = 1
+ROUND = 0
+
+
+def commit_message(chain_id: int, height: int, round_number: int, block_id: Hash32) -> bytes:
+    """Canonical bytes of the validator's one message: "I decide this block"."""
+    writer = Writer().text("lazai/solo/commit/v1").u64(chain_id).u64(height).u32(round_number)
+    return writer.raw(block_id).finish()
+
+
+class SoloEngine:
+    """`ConsensusEngine` with one validator; a node that is not it only follows certificates."""
+
+    name = NAME
+    version = VERSION
+
+    def __init__(self, *, chain_id: int, address: Address, validators: Sequence[Validator]) -> None:
+        self._chain_id = chain_id
+        self._address = address
+        self._validators = tuple(validators)
+        self._height = Height(0)
+        self._step = "waiting"
+        self._block_id: Hash32 | None = None
+
+    def _deciding(self) -> bool:
+        return len(self._validators) == 1 and self._validators[0].address == self._address
+
+    def step(self, event: Input) -> Sequence[Effect]:
+        """Total: an event that does not belong to the current step has no effect."""
+        if isinstance(event, StartHeight):
+            return self._start(event.height)
+        if isinstance(event, BlockBuilt):
+            return self._built(event)
+        if isinstance(event, OwnMessageSigned):
+            return self._signed(event)
+        if isinstance(event, CertificateReceived):
+            return self._received(event.certificate)
+        return ()
+
+    def _start(self, height: Height) -> Sequence[Effect]:
+        if height <= self._height and self._step != "decided":
+            return ()
+        self._height, self._block_id = height, None
+        if not self._deciding():
+            self._step = "following"
+            return ()
+        self._step = "building"
+        return (BuildBlock(height=height, round=ROUND),)
+
+    def _built(self, event: BlockBuilt) -> Sequence[Effect]:
+        if self._step != "building" or (event.height, event.round) != (self._height, ROUND):
+            return ()
+        self._step, self._block_id = "signing", event.block_id
+        return (SignMessage(payload=commit_message(self._chain_id, self._height, ROUND, event.block_id)),)
+
+    def _signed(self, event: OwnMessageSigned) -> Sequence[Effect]:
+        if self._step != "signing" or self._block_id is None:
+            return ()
+        if event.payload != commit_message(self._chain_id, self._height, ROUND, self._block_id):
+            return ()
+        self._step = "decided"
+        signature = CommitSignature(validator=self._address, signature=event.signature)
+        return (
+            Decide(
+                certificate=Certificate(
+                    height=self._height, round=ROUND, block_id=self._block_id, signatures=(signature,)
+                )
+            ),
+        )
+
+    def _received(self, certificate: Certificate) -> Sequence[Effect]:
+        if self._step != "following" or certificate.height != self._height:
+            return ()
+        try:
+            self.verify_certificate(certificate, self._validators, self._chain_id)
+        except ConsensusFault:
+            return ()
+        self._step = "decided"
+        return (Decide(certificate=certificate),)
+
+    def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
+        """Raises ConsensusFault unless the one validator of the set signed exactly this decision."""
+        if len(validators) != 1:
+            raise ConsensusFault(f"solo consensus has one validator, the set has {len(validators)}")
+        if len(certificate.signatures) != 1 or certificate.round != ROUND:
+            raise ConsensusFault(
+                f"a solo certificate has one signature of round {ROUND}, this one has "
+                f"{len(certificate.signatures)} of round {certificate.round}"
+            )
+        (signature,) = certificate.signatures
+        message = commit_message(chain_id, certificate.height, certificate.round, certificate.block_id)
+        try:
+            signer = recover_address(signing_digest(message), signature.signature)
+        except BadSignature as error:
+            raise ConsensusFault(f"the certificate of height {certificate.height}: {error.message}") from error
+        expected = validators[0].address
+        if signature.validator != expected or signer != expected:
+            raise ConsensusFault(
+                f"the certificate of height {certificate.height} is signed by 0x{signer.hex()} in the name of "
+                f"0x{signature.validator.hex()}; the validator is 0x{expected.hex()}"
+            )
+
+    def status(self) -> ConsensusStatus:
+        """Where the engine stands."""
+        return ConsensusStatus(height=self._height, round=ROUND, step=self._step)
+
+
+def build_solo(identity: NodeIdentity, chain: ChainParameters) -> ConsensusEngine:
+    """The engine for this node's key and the genesis validators."""
+    return SoloEngine(chain_id=chain.chain_id, address=identity.address, validators=chain.validators)
