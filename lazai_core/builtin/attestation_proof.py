@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from lazai_core.api.compute import CancelToken, ConstantSource, Coprocessor, LoadedModel, TraceHandle
 from lazai_core.api.encoding import domain_hash
 from lazai_core.api.errors import BadSignature, ComputeError, InvalidInput, ProofMalformed, ProofRejected
-from lazai_core.api.gas import StatePort
 from lazai_core.api.hashing import SIGNATURE_BYTES, recover_address
 from lazai_core.api.job import ProofEnvelope, ResourceLimits
 from lazai_core.api.needs import NodeIdentity, ProgramStore
+from lazai_core.api.precompile import StatePort
 from lazai_core.api.program import Program
 from lazai_core.api.proof import (
     AcceptancePolicy,
@@ -49,7 +49,7 @@ class AttestationOptions:
     models_loaded_max: int = field(default=8, metadata={"doc": "models kept loaded for running again", "minimum": 1})
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class AttestationKey:
     """Proving needs nothing of the model but its name."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from attrs import frozen
+from attrs import define
 
 from lazai_core.api.compute import (
     AttentionStep,
@@ -15,30 +15,28 @@ from lazai_core.api.compute import (
     Coprocessor,
     ExecutionResult,
     LoadedModel,
+    ModelLoader,
     ResourceMonitor,
+    TensorKernels,
     TensorView,
 )
 from lazai_core.api.errors import BackendUnavailable, ComputeLimitExceeded, OutOfMemory
 from lazai_core.api.job import ResourceLimits, ResourceUsage
-from lazai_core.api.program import Op, Program
+from lazai_core.api.program import BoundProgram, Op, Program
 from lazai_core.exact.codec import as_view, from_view
-from lazai_core.exact.cost import constant_bytes, planned_usage
+from lazai_core.exact.cost import constant_bytes, op_costs, planned_usage
 from lazai_core.exact.model import ExactModel
 
 VERSION = "1"
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class ReferenceModel:
     """A program with its constants as numpy arrays."""
 
-    model: ExactModel
+    program: Program
     memory_bytes: int
-
-    @property
-    def program(self) -> Program:
-        """The program itself."""
-        return self.model.program
+    arrays: ExactModel
 
 
 class ReferenceLoader:
@@ -55,7 +53,7 @@ class ReferenceLoader:
         except MemoryError as error:
             raise OutOfMemory(f"the model's {constant_bytes(program)} bytes of constants do not fit") from error
         model = ExactModel(program=program, constants=arrays)
-        return ReferenceModel(model=model, memory_bytes=constant_bytes(program))
+        return ReferenceModel(program=program, memory_bytes=constant_bytes(program), arrays=model)
 
     def unload(self, model: LoadedModel) -> None:
         """Nothing to do: the arrays go with the last reference to them."""
@@ -94,8 +92,8 @@ class ReferenceCoprocessor:
             device="cpu",
             capabilities=frozenset({Capability.EXACT_TENSORS, Capability.TRACE}),
         )
-        self.models = ReferenceLoader()
-        self.tensors = ReferenceKernels()
+        self.models: ModelLoader = ReferenceLoader()
+        self.tensors: TensorKernels = ReferenceKernels()
         self._closed = False
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:
@@ -114,7 +112,6 @@ class ReferenceCoprocessor:
         keep_trace: bool = False,
     ) -> ExecutionResult:
         """Run the program; the token and the limits are looked at before each operation."""
-        from lazai_core.exact.monitor import operation_guard
         from lazai_core.exact.reference import run_job
 
         if self._closed:
@@ -126,7 +123,7 @@ class ReferenceCoprocessor:
         _check_output(bound.output_bytes, monitor.limits.output_bytes_max)
         monitor.start()
         try:
-            run = run_job(model.model, job_input, on_op=operation_guard(bound, monitor, cancel), keep_trace=keep_trace)
+            run = run_job(model.arrays, job_input, on_op=_before_each(bound, monitor, cancel), keep_trace=keep_trace)
         except MemoryError as error:
             raise OutOfMemory("this machine has not enough memory for the run") from error
         return ExecutionResult(
@@ -139,6 +136,17 @@ class ReferenceCoprocessor:
     def close(self) -> None:
         """Refuse further work."""
         self._closed = True
+
+
+def _before_each(bound: BoundProgram, monitor: ResourceMonitor, cancel: CancelToken) -> Callable[[int], None]:
+    constants = constant_bytes(bound.program)
+    costs = list(op_costs(bound))
+
+    def before(index: int) -> None:
+        cancel.raise_if_cancelled()
+        monitor.charge(costs[index].flops, constants + costs[index].live_bytes)
+
+    return before
 
 
 def _check_output(output_bytes: int, limit: int) -> None:

@@ -8,8 +8,8 @@ from lazai_core.api.program import DType, Op
 from lazai_core.api.program_rules import AttributeValue, Shape
 
 
-def _op(kind: str, dtype: DType, shape: Shape, **attributes: AttributeValue) -> Op:
-    return Op(kind=kind, operands=(), attributes=tuple(sorted(attributes.items())), dtype=dtype, shape=shape)
+def _op(kind: str, result: DType, shape: Shape, **attributes: AttributeValue) -> Op:
+    return Op(kind=kind, operands=(), attributes=tuple(sorted(attributes.items())), dtype=result, shape=shape)
 
 
 def _requantize(shape: Shape, dtype: DType, shift: int, low: int, high: int) -> Op:
