@@ -1,4 +1,4 @@
-// Compiles every src/*.sol into ../lazai_core/lazvm/contracts/<Name>.json.
+// Compiles every .sol file under src into ../lazai_core/lazvm/contracts/<Name>.json.
 //
 // The artifacts are committed, so that users need no Node. Equal sources give equal bytes: the compiler
 // is pinned, keys are written in one order, and no metadata hash goes into the bytecode.
@@ -8,7 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, posix, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import solc from "solc";
 
@@ -37,7 +37,7 @@ function fail(text) {
 
 function readSources() {
   if (!existsSync(sourceFolder)) fail(`no source folder ${sourceFolder}`);
-  const names = readdirSync(sourceFolder).filter((name) => name.endsWith(".sol")).sort();
+  const names = readdirSync(sourceFolder, { recursive: true }).filter((name) => name.endsWith(".sol")).sort();
   const read = (name) => readFileSync(join(sourceFolder, name), "utf8");
   return Object.fromEntries(names.map((name) => [name, { content: read(name) }]));
 }
@@ -83,8 +83,8 @@ function closure(name, sources, seen = new Set()) {
   if (seen.has(name)) return seen;
   if (!(name in sources)) fail(`${name} is imported but is not in ${sourceFolder}`);
   seen.add(name);
-  const imports = sources[name].content.matchAll(/^\s*import\s+(?:[^"';]*from\s+)?["']\.\/([^"']+)["']/gm);
-  for (const [, imported] of imports) closure(imported, sources, seen);
+  const imports = sources[name].content.matchAll(/^\s*import\s+(?:[^"';]*from\s+)?["'](\.[^"']+)["']/gm);
+  for (const [, imported] of imports) closure(posix.join(posix.dirname(name), imported), sources, seen);
   return seen;
 }
 

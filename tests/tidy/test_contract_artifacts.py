@@ -53,7 +53,7 @@ def test_artifact_comes_from_the_pinned_compiler(path: Path) -> None:
 def test_every_contract_has_an_artifact() -> None:
     declared = {
         name
-        for path in SOURCE_FOLDER.glob("*.sol")
+        for path in SOURCE_FOLDER.rglob("*.sol")
         for name in _DECLARATION.findall(path.read_text(encoding="utf-8"))
     }
 
