@@ -170,9 +170,17 @@ class TensorKernels(Protocol):
 class Coprocessor(Protocol):
     """One device's worth of computing."""
 
-    info: BackendInfo
-    models: ModelLoader
-    tensors: TensorKernels
+    @property
+    def info(self) -> BackendInfo:
+        """What runs here."""
+
+    @property
+    def models(self) -> ModelLoader:
+        """Loads and unloads programs."""
+
+    @property
+    def tensors(self) -> TensorKernels:
+        """Single operations."""
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:
         """A fresh monitor for one run on this device."""
