@@ -1,0 +1,208 @@
+"""What a configuration can say. Every field carries its meaning in `metadata["doc"]`, from which templates are made.
+
+A new key needs a line here and nothing else: the walker, the template and `lazai config show` read these classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen, validators
+
+from lazai_core.api.entries import NAME_PATTERN
+
+from .toml_lines import KeyPath
+
+_NAME = validators.matches_re(NAME_PATTERN)
+
+
+def _count(default: int, maximum: int, doc: str, minimum: int = 1) -> Any:
+    checks = validators.and_(validators.ge(minimum), validators.le(maximum))
+    return field(default=default, validator=checks, metadata={"doc": doc})
+
+
+def _text(default: str, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+class Role(StrEnum):
+    """What a node does in its network."""
+
+    VALIDATOR = "validator"
+    FULL = "full"
+    WORKER = "worker"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """Least severity that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@frozen(kw_only=True)
+class NodeSection:
+    """`[node]`: who this node is, and where its files lie."""
+
+    name: str = field(validator=_NAME, metadata={"doc": "Name of this node in logs."})
+    role: Role = field(default=Role.VALIDATOR, metadata={"doc": "What the node does: validator, full or worker."})
+    data_dir: Path = field(default=Path("data"), metadata={"doc": "Folder of the node's stores."})
+    genesis: Path = field(default=Path("genesis.json"), metadata={"doc": "The chain's genesis file."})
+    key_file: Path = field(
+        default=Path("keys/node.json"), metadata={"doc": "The node's encrypted key (Web3 Secret Storage)."}
+    )
+    password_file: Path | None = field(
+        default=None,
+        metadata={"doc": "File with the key's password, mode 0600; without it LAZAI_KEY_PASSWORD or a prompt."},
+    )
+
+
+@frozen(kw_only=True)
+class PluginsSection:
+    """`[plugins]`: which installed plugins are loaded."""
+
+    allow: tuple[str, ...] | None = field(
+        default=None, metadata={"doc": "Load only these distributions or plugins (the built-in one always)."}
+    )
+    deny: tuple[str, ...] = field(default=(), metadata={"doc": "Never load these distributions or plugins."})
+
+
+@frozen(kw_only=True)
+class Choice:
+    """A provider, chosen by name, and its options as they stand in the file."""
+
+    use: str = field(validator=_NAME, metadata={"doc": "Name of the provider; `lazai plugins` lists them."})
+    options: Mapping[str, Any] = field(
+        factory=dict, metadata={"doc": "The provider's own options; `lazai plugins NAME` lists them."}
+    )
+
+
+@frozen(kw_only=True)
+class PrecompilesSection:
+    """`[precompiles]`: which precompiled contracts the chain has; the genesis fixes them."""
+
+    use: tuple[str, ...] | None = field(
+        default=None, metadata={"doc": "Names of precompiles; without it all built-in ones."}
+    )
+    options: Mapping[str, Mapping[str, Any]] = field(
+        factory=dict, metadata={"doc": "Options by precompile, as [precompiles.options.NAME]."}
+    )
+
+
+@frozen(kw_only=True)
+class ModelSection:
+    """`[[model]]`: a model this node serves."""
+
+    path: Path = field(metadata={"doc": "Folder with manifest.json, program.laz and, for text, tokenizer.json."})
+
+
+@frozen(kw_only=True)
+class LimitsSection:
+    """`[limits]`: bounds on what the node holds and waits for. Everything that can grow has one."""
+
+    transactions_pending_max: int = _count(8192, 1_000_000, "Transactions waiting for a block.")
+    requests_open_max: int = _count(256, 100_000, "Requests being served at one time.")
+    jobs_open_per_account_max: int = _count(16, 10_000, "Unsettled jobs of one account.")
+    jobs_queued_max: int = _count(256, 100_000, "Jobs waiting for the coprocessor.")
+    records_held_max: int = _count(4096, 1_000_000, "Compute records waiting for a block.")
+    compute_rounds_max: int = _count(4, 64, "Jobs one transaction may ask for, one after the other.")
+    input_bytes_max: int = _count(4 << 20, 1 << 30, "Bytes of one job's input.")
+    job_timeout_ms: int = _count(60_000, 3_600_000, "Milliseconds one job may compute.")
+    block_transactions_max: int = _count(2048, 100_000, "Transactions in one block.")
+    stop_timeout_ms: int = _count(10_000, 600_000, "Milliseconds a service gets to stop.")
+
+
+@frozen(kw_only=True)
+class LogSection:
+    """`[log]`: what is logged and how."""
+
+    level: LogLevel = field(default=LogLevel.INFO, metadata={"doc": "debug, info, warning or error."})
+    format: LogFormat = field(
+        default=LogFormat.AUTO, metadata={"doc": "console, json, or auto: console on a terminal."}
+    )
+    levels: Mapping[str, LogLevel] = field(
+        factory=dict, metadata={"doc": "Level by logger name, as [log.levels]; the longest prefix wins."}
+    )
+
+
+@frozen(kw_only=True)
+class Chosen:
+    """A choice with its kind (the word of `registry.Kind`) and its place in the file."""
+
+    kind: str
+    name: str
+    options: Mapping[str, Any]
+    use_path: KeyPath
+    options_path: KeyPath
+
+
+@frozen(kw_only=True)
+class NodeConfig:
+    """A whole configuration. Paths are absolute, or relative to the working folder, never to the file."""
+
+    node: NodeSection = field(metadata={"doc": "Who this node is, and where its files lie."})
+    consensus: Choice = field(metadata={"doc": "The consensus engine."})
+    coprocessor: Choice = field(metadata={"doc": "The compute backend."})
+    proof: tuple[Choice, ...] = field(
+        validator=validators.min_len(1),
+        metadata={"doc": "Proof systems that this chain accepts; the genesis fixes them."},
+    )
+    gas: Choice = field(metadata={"doc": "The gas policy; the genesis fixes it."})
+    storage: Choice = field(metadata={"doc": "The store for state and blocks."})
+    plugins: PluginsSection = field(factory=PluginsSection, metadata={"doc": "Which installed plugins are loaded."})
+    precompiles: PrecompilesSection = field(
+        factory=PrecompilesSection, metadata={"doc": "Which precompiled contracts the chain has."}
+    )
+    model: tuple[ModelSection, ...] = field(default=(), metadata={"doc": "Models this node serves."})
+    service: tuple[Choice, ...] = field(default=(), metadata={"doc": "Services this node runs, such as APIs."})
+    limits: LimitsSection = field(factory=LimitsSection, metadata={"doc": "Bounds on what the node holds."})
+    log: LogSection = field(factory=LogSection, metadata={"doc": "What is logged and how."})
+
+    def choices(self) -> tuple[Chosen, ...]:
+        """Every provider that is chosen by name, in the order of assembly."""
+        single = [
+            _chosen("storage", self.storage, ("storage",)),
+            _chosen("coprocessor", self.coprocessor, ("coprocessor",)),
+            *(_chosen("proof", choice, ("proof", index)) for index, choice in enumerate(self.proof)),
+            _chosen("gas", self.gas, ("gas",)),
+            *self._chosen_precompiles(),
+            _chosen("consensus", self.consensus, ("consensus",)),
+        ]
+        services = (_chosen("service", choice, ("service", index)) for index, choice in enumerate(self.service))
+        return (*single, *services)
+
+    def _chosen_precompiles(self) -> tuple[Chosen, ...]:
+        """Precompiles named in the file; without names the built-in ones are meant, which config does not know."""
+        return tuple(
+            Chosen(
+                kind="precompile",
+                name=name,
+                options=self.precompiles.options.get(name, {}),
+                use_path=("precompiles", "use", index),
+                options_path=("precompiles", "options", name),
+            )
+            for index, name in enumerate(self.precompiles.use or ())
+        )
+
+
+def _chosen(kind: str, choice: Choice, path: KeyPath) -> Chosen:
+    return Chosen(
+        kind=kind,
+        name=choice.use,
+        options=choice.options,
+        use_path=(*path, "use"),
+        options_path=(*path, "options"),
+    )
