@@ -21,9 +21,7 @@ Observer = Callable[[str, Array], None]
 Kernel = Callable[[Sequence[Array], Mapping[str, Any]], Array]
 
 
-def run_float(
-    graph: FloatGraph, inputs: Mapping[str, Array], observe: Observer | None = None
-) -> dict[str, Array]:
+def run_float(graph: FloatGraph, inputs: Mapping[str, Array], observe: Observer | None = None) -> dict[str, Array]:
     """Outputs by name for one set of inputs; `observe` sees every input and node result once.
 
     Raises `InvalidInput` when an input is missing or has the wrong shape.
@@ -132,7 +130,7 @@ def _dense(operands: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
 def _matmul(operands: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     left, right = operands
     right = np.swapaxes(right, -1, -2) if attributes.get("transpose_right") else right
-    result: Array = left @ right
+    result: Array = left @ right * np.float32(attributes.get("factor", 1.0))
     return result
 
 
@@ -142,7 +140,7 @@ def windows(x: Array, kernel: Sequence[int], attributes: Mapping[str, Any], fill
     (sy, sx), (dy, dx) = attributes["strides"], attributes.get("dilations", (1, 1))
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
     reach = (dy * (kernel[0] - 1) + 1, dx * (kernel[1] - 1) + 1)
-    view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))
+    view: Array = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))  # type: ignore[call-overload]
     return view[:, :, ::sy, ::sx, ::dy, ::dx]
 
 
@@ -237,5 +235,5 @@ KERNELS: Mapping[str, Kernel] = {
     "concat": lambda o, a: np.concatenate(list(o), axis=a["axis"]),
     "slice": _slice,
     "gather": _gather,
-    "argmax": lambda o, a: np.argmax(o[0], axis=a["axis"]),
+    "argmax": lambda o, a: np.asarray(np.argmax(o[0], axis=a["axis"])),
 }

@@ -132,9 +132,7 @@ class FloatGraph:
         """A graph with other nodes, dead ones dropped and operands renamed; shapes are inferred afresh."""
         renames = renames or {}
         outputs = [(name, resolve(value, renames)) for name, value in self.outputs]
-        listed = [
-            evolve(node, inputs=tuple(resolve(name, renames) for name in node.inputs)) for node in nodes
-        ]
+        listed = [evolve(node, inputs=tuple(resolve(name, renames) for name in node.inputs)) for node in nodes]
         live = list(_live_nodes(listed, {value for _, value in outputs}))
         used = {name for node in live for name in node.inputs} | {value for _, value in outputs}
         graph = FloatGraph(symbol=self.symbol, outputs=outputs, counter=self._counter)

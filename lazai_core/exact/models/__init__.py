@@ -1,0 +1,1 @@
+"""Models the project brings up itself: the digits classifier and the MiniLM sentence encoder."""
