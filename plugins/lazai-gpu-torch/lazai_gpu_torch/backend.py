@@ -27,7 +27,7 @@ from .attention import DTYPES, attention
 from .devices import Device, open_device
 from .model_loader import PlannedStep, TorchModel, TorchModelLoader
 from .options import TorchOptions
-from .tensor_kernels import BUILDERS, StepContext, build_slice
+from .tensor_kernels import BUILDERS, SYMBOLIC_BUILDERS, StepContext
 
 
 class TorchTrace:
@@ -62,8 +62,8 @@ class TorchTensorKernels:
             dim_max=1,
             device=self._device,
         )
-        if op.kind == "slice":
-            step = build_slice(context, lambda: op.shape[op.integer("axis")])
+        if op.kind in SYMBOLIC_BUILDERS:
+            step = SYMBOLIC_BUILDERS[op.kind](context, _no_symbolic_dimension)
         elif op.kind in BUILDERS:
             step = BUILDERS[op.kind](context)
         else:
@@ -77,6 +77,10 @@ class TorchTensorKernels:
         tensors = [self._tensor(view) for view in (query, key, value, table)]
         result = attention(step, tensors[0], tensors[1], tensors[2], tensors[3], self._device)
         return as_view(result.cpu().contiguous().numpy(), DTYPES[step.output_dtype])
+
+
+def _no_symbolic_dimension() -> int:
+    raise InvalidProgram("single operations need concrete shapes", hint="replace -1 by the value of the dimension")
 
 
 def _described(tensor: torch.Tensor, view: TensorView) -> ValueInfo:

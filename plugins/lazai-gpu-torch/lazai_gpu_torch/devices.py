@@ -19,6 +19,9 @@ from .options import TorchOptions
 FLOAT32_EXACT_LIMIT = 2**24
 """float32 holds every integer below this, so sums whose partial sums stay below it are exact in any order."""
 
+PROBE_SHAPES = ((17, 1024, 24), (32, 512, 16), (1, 256, 8), (130, 1016, 40), (1, 8, 1), (3, 9, 2), (33, 31, 1))
+"""(M, K, N): large sums at the limit, and the awkward small and odd sizes."""
+
 
 @frozen(kw_only=True)
 class Device:
@@ -65,9 +68,10 @@ def _choose(name: str) -> torch.device:
 def _exact(product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], handle: torch.device, low: int) -> bool:
     """Whether `product` of int8 matrices `[M, K] @ [K, N]` is exact, also at the ends of int8."""
     generator = torch.Generator().manual_seed(7)
-    for rows, inner, columns in ((17, 1024, 24), (32, 512, 16), (1, 256, 8), (130, 1016, 40)):
+    for rows, inner, columns in PROBE_SHAPES:
         left = torch.randint(low, 128, (rows, inner), dtype=torch.int8, generator=generator)
-        right = torch.randint(low, 128, (inner, columns), dtype=torch.int8, generator=generator)
+        # As in use: the transposed view of a weight whose rows lie together.
+        right = torch.randint(low, 128, (columns, inner), dtype=torch.int8, generator=generator).t()
         left[0], right[:, 0] = low, low
         left[-1], right[:, -1] = 127, 127
         expected = left.double() @ right.double()

@@ -15,7 +15,7 @@ from lazai_core.exact.codec import from_view
 from lazai_core.exact.cost import OpCost, constant_bytes, op_costs, planned_usage
 
 from .devices import Device
-from .tensor_kernels import BUILDERS, Step, StepContext, build_dense, build_slice
+from .tensor_kernels import BUILDERS, SYMBOLIC_BUILDERS, Step, StepContext, build_dense
 
 COSTS_KEPT_MAX = 64
 
@@ -125,8 +125,8 @@ def _context(model: TorchModel, op: Op, device: Device) -> StepContext:
 def _build(model: TorchModel, index: int, device: Device) -> Step:
     op = model.program.ops[index]
     context = _context(model, op, device)
-    if op.kind == "slice":
-        return build_slice(context, lambda: model.dim_value)
+    if op.kind in SYMBOLIC_BUILDERS:
+        return SYMBOLIC_BUILDERS[op.kind](context, lambda: model.dim_value)
     return BUILDERS[op.kind](context)
 
 

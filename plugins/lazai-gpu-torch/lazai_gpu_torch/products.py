@@ -18,6 +18,9 @@ from .devices import FLOAT32_EXACT_LIMIT, Device, int8_product
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 
+INT8_INNER_MIN = 8
+"""Shorter sums take another route: torch 2.13 reads `_int_mm` operands wrongly on the CPU when there is one term."""
+
 SPLIT_HIGH_MAX = 127 * 256 + 127
 """Largest value whose upper byte, after the lower byte was taken off as a signed number, still fits int8."""
 
@@ -33,9 +36,10 @@ class Route:
 def weight_product(x: ValueInfo, weight: torch.Tensor, row_sum: int, device: Device) -> Route:
     """`[M, K] -> [M, N]` int32 against int8 weights `[N, K]`, whose rows' absolute sums are at most `row_sum`."""
     transposed = weight.t()
-    if device.int8_product and x.dtype is DType.INT8:
+    int8_product_serves = device.int8_product and weight.shape[1] >= INT8_INNER_MIN
+    if int8_product_serves and x.dtype is DType.INT8:
         return Route(name="int8", product=lambda rows: int8_product(rows, transposed))
-    if device.int8_product and x.dtype is DType.INT16 and x.high <= SPLIT_HIGH_MAX:
+    if int8_product_serves and x.dtype is DType.INT16 and x.high <= SPLIT_HIGH_MAX:
         return Route(name="split", product=lambda rows: _split_product(rows, transposed))
     if device.float32_product and row_sum * x.magnitude < FLOAT32_EXACT_LIMIT:
         single = weight.float()

@@ -71,7 +71,7 @@ def build_dense(context: StepContext, rescale: Rescale | None = None) -> Step:
 
     def accumulate(x: torch.Tensor, addend: torch.Tensor) -> torch.Tensor:
         rows = product(x.reshape(-1, inner)).add_(addend)
-        return rows.view(*x.shape[:-1], outputs)
+        return rows.view((*x.shape[:-1], outputs))
 
     if rescale is None:
         return lambda operands: accumulate(operands[0], bias)
@@ -155,7 +155,7 @@ def build_gather(context: StepContext) -> Step:
 
     def step(operands: Tensors) -> torch.Tensor:
         index = operands[1].to(torch.int32).reshape(-1)
-        return entries.index_select(0, index).view(*operands[1].shape, *tail)
+        return entries.index_select(0, index).view((*operands[1].shape, *tail))
 
     return step
 
@@ -219,12 +219,6 @@ def build_argmax(context: StepContext) -> Step:
     return step
 
 
-def build_reshape(context: StepContext) -> Step:
-    # -1 is the symbolic dimension, and the number that torch infers for -1 is the same: the rules compare sizes.
-    shape = tuple(context.op.integers("shape"))
-    return lambda operands: operands[0].reshape(shape)
-
-
 def build_transpose(context: StepContext) -> Step:
     permutation = tuple(context.op.integers("permutation"))
     return lambda operands: operands[0].permute(permutation)
@@ -261,13 +255,25 @@ BUILDERS: dict[str, Callable[[StepContext], Step]] = {
     "argmax": build_argmax,
     "layer_norm": _layer_norm,
     "softmax": _softmax,
-    "reshape": build_reshape,
     "transpose": build_transpose,
     "concat": build_concat,
 }
 
 
 def build_slice(context: StepContext, dim_value: Callable[[], int]) -> Step:
-    """`slice` alone needs the run's value of the symbolic dimension."""
     axis, start, length = (context.op.integer(name) for name in ("axis", "start", "length"))
     return lambda operands: operands[0].narrow(axis, start, dim_value() if length == SYMBOLIC else length)
+
+
+def build_reshape(context: StepContext, dim_value: Callable[[], int]) -> Step:
+    shape = tuple(context.op.integers("shape"))
+    if SYMBOLIC not in shape:
+        return lambda operands: operands[0].reshape(shape)
+    return lambda operands: operands[0].reshape([dim_value() if entry == SYMBOLIC else entry for entry in shape])
+
+
+SYMBOLIC_BUILDERS: dict[str, Callable[[StepContext, Callable[[], int]], Step]] = {
+    "slice": build_slice,
+    "reshape": build_reshape,
+}
+"""The operations that need the run's value of the symbolic dimension."""

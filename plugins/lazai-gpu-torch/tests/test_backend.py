@@ -55,7 +55,7 @@ def test_every_route_of_a_weight_product_is_exact(route: str, shape: tuple[int, 
 
     result = chosen.product(torch.from_numpy(x))
 
-    assert chosen.name == route
+    assert chosen.name == route or (inner < products.INT8_INNER_MIN and chosen.name.startswith("float"))
     assert result.dtype == torch.int32
     assert np.array_equal(result.numpy(), x.astype(np.int64) @ weight.T.astype(np.int64))
 
