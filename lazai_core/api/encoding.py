@@ -1,7 +1,7 @@
 """Canonical bytes: one byte string per value, and no other byte string decodes to it.
 
 Numbers are big-endian and of fixed width, byte strings and texts carry a u32 length, lists a u32 count.
-The reader is strict: it checks every length against what is left *before* it allocates, and ``finish``
+The reader is strict: it checks every length against what is left *before* it allocates, and `finish`
 refuses trailing bytes. Hashes are SHA-256 under a domain name, so that no two uses of a hash can collide.
 """
 
@@ -12,13 +12,13 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from lazai_core.api.errors import EncodingError
+from .errors import EncodingError
 
 T = TypeVar("T")
 
 
 class Writer:
-    """Collects canonical bytes. Out-of-range numbers raise ``ValueError`` (our own mistake, not input)."""
+    """Collects canonical bytes. Out-of-range numbers raise `ValueError` (our own mistake, not input)."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -68,7 +68,7 @@ class Writer:
         return self.bytes_(value.encode("utf-8"))
 
     def sequence(self, items: Iterable[T], write: Callable[[Writer, T], object]) -> Writer:
-        """A u32 count, then each item as ``write`` puts it."""
+        """A u32 count, then each item as `write` puts it."""
         listed = list(items)
         self.u32(len(listed))
         for item in listed:
@@ -81,7 +81,7 @@ class Writer:
 
 
 class Reader:
-    """Reads what ``Writer`` wrote; every method raises ``EncodingError`` on anything else."""
+    """Reads what `Writer` wrote; every method raises `EncodingError` on anything else."""
 
     def __init__(self, data: bytes) -> None:
         self._data = bytes(data)
@@ -102,7 +102,7 @@ class Reader:
         return EncodingError(f"malformed bytes at offset {self._offset}: {message}")
 
     def raw(self, length: int) -> bytes:
-        """Exactly ``length`` bytes."""
+        """Exactly `length` bytes."""
         if length > self.remaining:
             raise self.fail(f"{length} bytes are needed, {self.remaining} are left")
         start = self._offset
@@ -141,14 +141,14 @@ class Reader:
         return value == 1
 
     def bytes_(self, limit: int) -> bytes:
-        """A u32 length of at most ``limit``, then that many bytes."""
+        """A u32 length of at most `limit`, then that many bytes."""
         length = self.u32()
         if length > limit:
             raise self.fail(f"a byte string of {length} bytes exceeds the limit of {limit}")
         return self.raw(length)
 
     def text(self, limit: int) -> str:
-        """A u32 length in bytes of at most ``limit``, then UTF-8."""
+        """A u32 length in bytes of at most `limit`, then UTF-8."""
         data = self.bytes_(limit)
         try:
             return data.decode("utf-8")
@@ -156,7 +156,7 @@ class Reader:
             raise self.fail(f"a text is not UTF-8: {error.reason}") from None
 
     def count(self, limit: int, item_bytes_min: int) -> int:
-        """A u32 count of at most ``limit`` whose items, of ``item_bytes_min`` each, fit in what is left."""
+        """A u32 count of at most `limit` whose items, of `item_bytes_min` each, fit in what is left."""
         count = self.u32()
         if count > limit:
             raise self.fail(f"a list of {count} items exceeds the limit of {limit}")
@@ -165,7 +165,7 @@ class Reader:
         return count
 
     def sequence(self, read: Callable[[Reader], T], *, limit: int, item_bytes_min: int = 1) -> tuple[T, ...]:
-        """A u32 count, then each item as ``read`` takes it."""
+        """A u32 count, then each item as `read` takes it."""
         return tuple(read(self) for _ in range(self.count(limit, item_bytes_min)))
 
     def finish(self) -> None:

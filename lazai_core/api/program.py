@@ -11,189 +11,78 @@ import hashlib
 import re
 from collections.abc import Sequence
 from itertools import accumulate
-from math import ldexp
 
 from attrs import field, frozen
 
-from lazai_core.api.encoding import Reader, Writer
-from lazai_core.api.errors import EncodingError, InvalidInput, InvalidProgram
-from lazai_core.api.program_rules import (
+from .encoding import Reader, Writer
+from .errors import EncodingError, InvalidInput, InvalidProgram
+from .program_rules import RuleViolation, check_extents, infer
+from .program_skeleton import (
+    read_constant,
+    read_dim,
+    read_input,
+    read_op,
+    read_output,
+    write_constant,
+    write_dim,
+    write_input,
+    write_op,
+    write_output,
+)
+from .program_types import (
+    CONSTANT_BYTES_MAX,
+    CONSTANTS_MAX,
     EXTENT_MAX,
-    OPERANDS_MAX,
-    RANK_MAX,
+    INPUTS_MAX,
+    OPS_MAX,
+    OUTPUTS_MAX,
+    SKELETON_BYTES_MAX,
     SYMBOLIC,
     AttributeValue,
+    ConstantValue,
     Dim,
     DType,
-    RuleViolation,
+    InputValue,
+    Op,
+    OutputValue,
+    Scale,
     Shape,
+    TensorType,
     ValueInfo,
-    check_extents,
-    infer,
+    element_count,
 )
-from lazai_core.api.types import ModelId
+from .types import ModelId
 
 __all__ = [
-    "SYMBOLIC",
+    "Program",
     "BoundProgram",
-    "ConstantValue",
     "Dim",
-    "DType",
     "InputValue",
+    "ConstantValue",
     "Op",
     "OutputValue",
-    "Program",
+    "DType",
     "Scale",
     "Shape",
+    "SYMBOLIC",
     "TensorType",
     "ValueInfo",
+    "SKELETON_BYTES_MAX",
+    "element_count",
+    "infer_op",
 ]
 
 DIGEST_DOMAIN = b"lazai/program/v1\x00"
 SKELETON_VERSION = 1
-OPS_MAX = 65_536
-CONSTANTS_MAX = 65_536
-INPUTS_MAX = 64
-OUTPUTS_MAX = 64
-NAME_BYTES_MAX = 64
-CONSTANT_BYTES_MAX = 4 * 2**30
-SKELETON_BYTES_MAX = 16 * 2**20
-ATTRIBUTES_MAX = 16
-ATTRIBUTE_ENTRIES_MAX = 16
 
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,64}\Z")
 
 
 @frozen(kw_only=True)
-class Scale:
-    """The real value of one unit, exactly ``mantissa * 2^exponent``; (0, 0) where a unit has no real value.
-
-    It is for people and for the compiler's report. Execution never reads it.
-    """
-
-    mantissa: int
-    exponent: int
-
-    @classmethod
-    def none(cls) -> Scale:
-        """No real value: token identifiers, class indices."""
-        return cls(mantissa=0, exponent=0)
-
-    @classmethod
-    def from_float(cls, value: float) -> Scale:
-        """The scale that equals a positive finite float exactly; ``ValueError`` for another float."""
-        if not 0.0 < value < float("inf"):
-            raise ValueError(f"a scale must be a positive finite number, not {value!r}")
-        numerator, denominator = value.as_integer_ratio()
-        twos = (numerator & -numerator).bit_length() - 1
-        return cls(mantissa=numerator >> twos, exponent=twos - (denominator.bit_length() - 1))
-
-    def to_float(self) -> float:
-        """The same number as a float, exactly; 0.0 where there is none."""
-        return ldexp(self.mantissa, self.exponent)
-
-
-@frozen(kw_only=True)
-class TensorType:
-    """Element type and shape; a shape entry may be ``SYMBOLIC`` (-1)."""
-
-    dtype: DType
-    shape: Shape
-
-
-@frozen(kw_only=True)
-class InputValue:
-    """A tensor that the job brings; every element lies in ``[low, high]``."""
-
-    name: str
-    dtype: DType
-    shape: Shape
-    low: int
-    high: int
-    scale: Scale
-
-    @property
-    def type(self) -> TensorType:
-        """Element type and shape."""
-        return TensorType(dtype=self.dtype, shape=self.shape)
-
-
-@frozen(kw_only=True)
-class ConstantValue:
-    """A tensor that belongs to the model, by the SHA-256 of its little-endian C-order bytes.
-
-    ``low``, ``high`` bound every element; ``row_sum`` bounds, over the rows along the first axis, the sum of
-    absolute elements. They are declared here and checked against the bytes when a program file is loaded.
-    """
-
-    dtype: DType
-    shape: Shape
-    digest: bytes
-    low: int
-    high: int
-    row_sum: int
-
-    @property
-    def type(self) -> TensorType:
-        """Element type and shape."""
-        return TensorType(dtype=self.dtype, shape=self.shape)
-
-    @property
-    def byte_size(self) -> int:
-        """Bytes of the raw tensor."""
-        return element_count(self.shape) * self.dtype.size
-
-
-@frozen(kw_only=True)
-class Op:
-    """One operation. ``attributes`` are sorted by name and complete; flags are 0 or 1, dtypes their code."""
-
-    kind: str
-    operands: tuple[int, ...]
-    attributes: tuple[tuple[str, AttributeValue], ...]
-    dtype: DType
-    shape: Shape
-
-    @property
-    def type(self) -> TensorType:
-        """Element type and shape of the result."""
-        return TensorType(dtype=self.dtype, shape=self.shape)
-
-    def integer(self, name: str) -> int:
-        """The integer attribute ``name``; ``KeyError`` where there is none."""
-        value = dict(self.attributes)[name]
-        assert isinstance(value, int)
-        return value
-
-    def integers(self, name: str) -> tuple[int, ...]:
-        """The tuple attribute ``name``; ``KeyError`` where there is none."""
-        value = dict(self.attributes)[name]
-        assert isinstance(value, tuple)
-        return value
-
-
-@frozen(kw_only=True)
-class OutputValue:
-    """A result that leaves the program: the value index of an operation's result."""
-
-    name: str
-    value: int
-    scale: Scale
-
-
-def element_count(shape: Shape) -> int:
-    """Elements of a concrete shape."""
-    product = 1
-    for entry in shape:
-        product *= entry
-    return product
-
-
-@frozen(kw_only=True)
 class Program:
-    """A valid exact program. The constructor raises ``InvalidProgram`` with the op's index, kind and reason.
+    """A valid exact program. The constructor raises `InvalidProgram` with the op's index, kind and reason.
 
-    ``values[i]`` tells all that is statically known of value ``i``: inputs, then constants, then op results.
+    `values[i]` tells all that is statically known of value `i`: inputs, then constants, then op results.
     """
 
     dim: Dim | None
@@ -224,45 +113,45 @@ class Program:
         return len(self.inputs) + len(self.constants)
 
     def skeleton(self) -> bytes:
-        """The canonical bytes, constants by digest. Raises ``InvalidProgram`` above 16 MiB."""
+        """The canonical bytes, constants by digest. Raises `InvalidProgram` above 16 MiB."""
         writer = Writer().u16(SKELETON_VERSION)
-        writer.sequence([] if self.dim is None else [self.dim], _write_dim)
-        writer.sequence(self.inputs, _write_input)
-        writer.sequence(self.constants, _write_constant)
-        writer.sequence(self.ops, _write_op)
-        writer.sequence(self.outputs, _write_output)
+        writer.sequence([] if self.dim is None else [self.dim], write_dim)
+        writer.sequence(self.inputs, write_input)
+        writer.sequence(self.constants, write_constant)
+        writer.sequence(self.ops, write_op)
+        writer.sequence(self.outputs, write_output)
         data = writer.finish()
         if len(data) > SKELETON_BYTES_MAX:
             raise InvalidProgram(f"the skeleton has {len(data)} bytes, more than {SKELETON_BYTES_MAX}")
         return data
 
     def digest(self) -> ModelId:
-        """The model's identity: SHA-256 of ``"lazai/program/v1"``, a zero byte and the skeleton."""
+        """The model's identity: SHA-256 of `"lazai/program/v1"`, a zero byte and the skeleton."""
         return ModelId(hashlib.sha256(DIGEST_DOMAIN + self.skeleton()).digest())
 
     @classmethod
     def from_skeleton(cls, data: bytes) -> Program:
-        """Read canonical bytes. Raises ``EncodingError`` (not canonical) or ``InvalidProgram`` (a rule)."""
+        """Read canonical bytes. Raises `EncodingError` (not canonical) or `InvalidProgram` (a rule)."""
         if len(data) > SKELETON_BYTES_MAX:
             raise EncodingError(f"a skeleton of {len(data)} bytes exceeds the limit of {SKELETON_BYTES_MAX}")
         reader = Reader(data)
         version = reader.u16()
         if version != SKELETON_VERSION:
             raise reader.fail(f"skeleton version {version} is unknown, {SKELETON_VERSION} is expected")
-        dims = reader.sequence(_read_dim, limit=1)
-        inputs = reader.sequence(_read_input, limit=INPUTS_MAX, item_bytes_min=38)
-        constants = reader.sequence(_read_constant, limit=CONSTANTS_MAX, item_bytes_min=58)
-        ops = reader.sequence(_read_op, limit=OPS_MAX, item_bytes_min=14)
-        outputs = reader.sequence(_read_output, limit=OUTPUTS_MAX, item_bytes_min=24)
+        dims = reader.sequence(read_dim, limit=1)
+        inputs = reader.sequence(read_input, limit=INPUTS_MAX, item_bytes_min=38)
+        constants = reader.sequence(read_constant, limit=CONSTANTS_MAX, item_bytes_min=58)
+        ops = reader.sequence(read_op, limit=OPS_MAX, item_bytes_min=14)
+        outputs = reader.sequence(read_output, limit=OUTPUTS_MAX, item_bytes_min=24)
         reader.finish()
         return cls(dim=dims[0] if dims else None, inputs=inputs, constants=constants, ops=ops, outputs=outputs)
 
     def bind(self, dim_value: int = 0) -> BoundProgram:
-        """The program with its symbolic dimension fixed (0 where it has none). Raises ``InvalidInput``."""
+        """The program with its symbolic dimension fixed (0 where it has none). Raises `InvalidInput`."""
         return BoundProgram(program=self, dim_value=dim_value)
 
     def bind_input(self, data: bytes) -> BoundProgram:
-        """Bind to the dimension a job input begins with; checks the length. Raises ``InvalidInput``."""
+        """Bind to the dimension a job input begins with; checks the length. Raises `InvalidInput`."""
         if len(data) < 4:
             raise InvalidInput(f"a job input begins with 4 bytes, {len(data)} were given")
         bound = self.bind(int.from_bytes(data[:4], "big"))
@@ -288,11 +177,11 @@ class BoundProgram:
         object.__setattr__(self, "shapes", tuple(self.concrete(value.shape) for value in self.program.values))
 
     def concrete(self, shape: Shape) -> Shape:
-        """``shape`` with the symbolic dimension replaced."""
+        """`shape` with the symbolic dimension replaced."""
         return tuple(self.dim_value if entry == SYMBOLIC else entry for entry in shape)
 
     def byte_size(self, value: int) -> int:
-        """Bytes of the raw tensor of value index ``value``."""
+        """Bytes of the raw tensor of value index `value`."""
         return element_count(self.shapes[value]) * self.program.values[value].dtype.size
 
     @property
@@ -306,7 +195,7 @@ class BoundProgram:
         return sum(self.byte_size(output.value) for output in self.program.outputs)
 
     def split_input(self, data: bytes) -> tuple[memoryview, ...]:
-        """The raw bytes of each input tensor. Raises ``InvalidInput`` on another length or prefix.
+        """The raw bytes of each input tensor. Raises `InvalidInput` on another length or prefix.
 
         Intervals are *not* checked here: the backend does that when it has the elements.
         """
@@ -318,7 +207,7 @@ class BoundProgram:
         return _split(memoryview(data)[4:], [self.byte_size(i) for i in range(len(self.program.inputs))])
 
     def split_output(self, data: bytes) -> tuple[memoryview, ...]:
-        """The raw little-endian bytes of each output tensor. Raises ``EncodingError`` on another length."""
+        """The raw little-endian bytes of each output tensor. Raises `EncodingError` on another length."""
         if len(data) != self.output_bytes:
             raise EncodingError(f"the job output must have {self.output_bytes} bytes, {len(data)} were given")
         return _split(memoryview(data), [self.byte_size(output.value) for output in self.program.outputs])
@@ -339,7 +228,7 @@ def infer_op(
     *,
     declared: TensorType | None = None,
 ) -> ValueInfo:
-    """The result of operation ``index`` over the values so far. Raises ``InvalidProgram`` naming it."""
+    """The result of operation `index` over the values so far. Raises `InvalidProgram` naming it."""
     try:
         for operand in operands:
             if not 0 <= operand < len(values):
@@ -450,118 +339,3 @@ def _check_outputs(program: Program) -> None:
         if not program.first_result <= output.value < program.first_result + len(program.ops):
             raise InvalidProgram(f"{what}: value {output.value} is not the result of an operation")
         _check_scale(what, output.scale)
-
-
-def _write_shape(writer: Writer, shape: Shape) -> None:
-    writer.u8(len(shape))
-    for entry in shape:
-        writer.i64(entry)
-
-
-def _read_shape(reader: Reader) -> Shape:
-    rank = reader.u8()
-    if rank > RANK_MAX:
-        raise reader.fail(f"rank {rank} exceeds {RANK_MAX}")
-    return tuple(reader.i64() for _ in range(rank))
-
-
-def _read_dtype(reader: Reader) -> DType:
-    code = reader.u8()
-    if code not in (1, 2, 3):
-        raise reader.fail(f"dtype code {code} is unknown")
-    return DType(code)
-
-
-def _write_scale(writer: Writer, scale: Scale) -> None:
-    writer.i64(scale.mantissa).i64(scale.exponent)
-
-
-def _read_scale(reader: Reader) -> Scale:
-    return Scale(mantissa=reader.i64(), exponent=reader.i64())
-
-
-def _write_dim(writer: Writer, dim: Dim) -> None:
-    writer.text(dim.name).u32(dim.minimum).u32(dim.maximum)
-
-
-def _read_dim(reader: Reader) -> Dim:
-    return Dim(name=reader.text(NAME_BYTES_MAX), minimum=reader.u32(), maximum=reader.u32())
-
-
-def _write_input(writer: Writer, value: InputValue) -> None:
-    writer.text(value.name).u8(value.dtype)
-    _write_shape(writer, value.shape)
-    writer.i64(value.low).i64(value.high)
-    _write_scale(writer, value.scale)
-
-
-def _read_input(reader: Reader) -> InputValue:
-    return InputValue(
-        name=reader.text(NAME_BYTES_MAX),
-        dtype=_read_dtype(reader),
-        shape=_read_shape(reader),
-        low=reader.i64(),
-        high=reader.i64(),
-        scale=_read_scale(reader),
-    )
-
-
-def _write_constant(writer: Writer, value: ConstantValue) -> None:
-    writer.u8(value.dtype)
-    _write_shape(writer, value.shape)
-    writer.raw(value.digest).i64(value.low).i64(value.high).u64(value.row_sum)
-
-
-def _read_constant(reader: Reader) -> ConstantValue:
-    return ConstantValue(
-        dtype=_read_dtype(reader),
-        shape=_read_shape(reader),
-        digest=reader.raw(32),
-        low=reader.i64(),
-        high=reader.i64(),
-        row_sum=reader.u64(),
-    )
-
-
-def _write_attribute(writer: Writer, attribute: tuple[str, AttributeValue]) -> None:
-    name, value = attribute
-    writer.text(name)
-    if isinstance(value, tuple):
-        writer.u8(1).sequence(value, Writer.i64)
-    else:
-        writer.u8(0).i64(value)
-
-
-def _read_attribute(reader: Reader) -> tuple[str, AttributeValue]:
-    name = reader.text(NAME_BYTES_MAX)
-    tag = reader.u8()
-    if tag == 0:
-        return name, reader.i64()
-    if tag == 1:
-        return name, reader.sequence(Reader.i64, limit=ATTRIBUTE_ENTRIES_MAX, item_bytes_min=8)
-    raise reader.fail(f"attribute tag {tag} is unknown")
-
-
-def _write_op(writer: Writer, op: Op) -> None:
-    writer.text(op.kind).sequence(op.operands, Writer.u32)
-    writer.sequence(op.attributes, _write_attribute).u8(op.dtype)
-    _write_shape(writer, op.shape)
-
-
-def _read_op(reader: Reader) -> Op:
-    return Op(
-        kind=reader.text(NAME_BYTES_MAX),
-        operands=reader.sequence(Reader.u32, limit=OPERANDS_MAX, item_bytes_min=4),
-        attributes=reader.sequence(_read_attribute, limit=ATTRIBUTES_MAX, item_bytes_min=9),
-        dtype=_read_dtype(reader),
-        shape=_read_shape(reader),
-    )
-
-
-def _write_output(writer: Writer, value: OutputValue) -> None:
-    writer.text(value.name).u32(value.value)
-    _write_scale(writer, value.scale)
-
-
-def _read_output(reader: Reader) -> OutputValue:
-    return OutputValue(name=reader.text(NAME_BYTES_MAX), value=reader.u32(), scale=_read_scale(reader))

@@ -36,7 +36,7 @@ def row_sum_max(array: IntArray) -> int:
 
 
 def describe_constant(array: IntArray, dtype: DType) -> ConstantValue:
-    """The tightest declaration of an array that has the numpy type of ``dtype``."""
+    """The tightest declaration of an array that has the numpy type of `dtype`."""
     if array.size == 0:
         raise InvalidProgram(f"a constant of shape {array.shape} has no elements")
     return ConstantValue(
@@ -50,7 +50,7 @@ def describe_constant(array: IntArray, dtype: DType) -> ConstantValue:
 
 
 def check_constant(index: int, declared: ConstantValue, array: IntArray) -> None:
-    """Raise ``InvalidProgram`` where the array breaks its declaration. The digest is the reader's matter."""
+    """Raise `InvalidProgram` where the array breaks its declaration. The digest is the reader's matter."""
     what = f"constant {index}"
     if array.dtype != numpy_dtype(declared.dtype) or tuple(array.shape) != declared.shape:
         raise InvalidProgram(
@@ -73,7 +73,7 @@ def softmax_tables(program: Program) -> Iterator[tuple[int, int]]:
 
 
 def check_constants(program: Program, arrays: Sequence[IntArray]) -> None:
-    """Check every constant and the order of softmax tables. Raises ``InvalidProgram``."""
+    """Check every constant and the order of softmax tables. Raises `InvalidProgram`."""
     if len(arrays) != len(program.constants):
         raise InvalidProgram(f"the program has {len(program.constants)} constants, {len(arrays)} were given")
     for index, (declared, array) in enumerate(zip(program.constants, arrays, strict=True)):
@@ -85,7 +85,7 @@ def check_constants(program: Program, arrays: Sequence[IntArray]) -> None:
 
 
 def accumulator_bound(program: Program, index: int) -> int:
-    """Bound of every partial sum, in any order, of operation ``index``: a dense, conv2d or matmul.
+    """Bound of every partial sum, in any order, of operation `index`: a dense, conv2d or matmul.
 
     Below 2^24 float32 accumulates it exactly; it is always below 2^30. The bias is not included.
     """

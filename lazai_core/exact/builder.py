@@ -61,7 +61,7 @@ class Value:
 class ProgramBuilder:
     """Collects inputs, constants and operations; one method per operation kind of `docs/EXACT.md`.
 
-    Methods infer dtype, shape and interval, and raise ``InvalidProgram`` naming the operation's index, its
+    Methods infer dtype, shape and interval, and raise `InvalidProgram` naming the operation's index, its
     kind and the reason. Constants may be given as arrays of integers: equal ones are stored once.
     """
 
@@ -104,7 +104,7 @@ class ProgramBuilder:
         return self._add_value("input", len(self._inputs) - 1, info)
 
     def constant(self, values: Any, dtype: DType) -> Value:
-        """A tensor of the model. Raises ``InvalidProgram`` where an element does not fit ``dtype``."""
+        """A tensor of the model. Raises `InvalidProgram` where an element does not fit `dtype`."""
         import numpy as np
 
         given = np.asarray(values)
@@ -148,7 +148,7 @@ class ProgramBuilder:
         self._outputs.append((name, value, scale or Scale.none()))
 
     def build(self) -> ExactModel:
-        """The finished model. Raises ``InvalidProgram`` where the whole breaks a rule."""
+        """The finished model. Raises `InvalidProgram` where the whole breaks a rule."""
         offsets = {"input": 0, "constant": len(self._inputs), "op": len(self._inputs) + len(self._constants)}
 
         def index(value: Value) -> int:
@@ -180,11 +180,11 @@ class ProgramBuilder:
     # Linear operations.
 
     def dense(self, x: Value, weight: Any, bias: Any) -> Value:
-        """``y[..., n] = sum_k x[..., k] * weight[n, k] + bias[n]``; weight int8, bias int32."""
+        """`y[..., n] = sum_k x[..., k] * weight[n, k] + bias[n]`; weight int8, bias int32."""
         return self.apply("dense", (x, self._as_value(weight, DType.INT8), self._as_value(bias, DType.INT32)), {})
 
     def matmul(self, a: Value, b: Value, *, transpose_right: bool = False) -> Value:
-        """Batched product of ``[..., M, K]`` with ``[..., K, N]`` (or ``[..., N, K]`` with the flag)."""
+        """Batched product of `[..., M, K]` with `[..., K, N]` (or `[..., N, K]` with the flag)."""
         return self.apply("matmul", (a, b), {"transpose_right": int(transpose_right)})
 
     def conv2d(
@@ -198,7 +198,7 @@ class ProgramBuilder:
         dilations: tuple[int, int] = (1, 1),
         groups: int = 1,
     ) -> Value:
-        """Cross-correlation; weight int8 ``[O, C/groups, kh, kw]``, pads top, left, bottom, right."""
+        """Cross-correlation; weight int8 `[O, C/groups, kh, kw]`, pads top, left, bottom, right."""
         operands = (x, self._as_value(weight, DType.INT8), self._as_value(bias, DType.INT32))
         attributes: dict[str, AttributeValue] = {
             "strides": tuple(strides),
@@ -221,7 +221,7 @@ class ProgramBuilder:
         low: int | None = None,
         high: int | None = None,
     ) -> Value:
-        """``clamp(round_shift(x, s), low, high)``: one ``shift``, or int8 ``shifts`` along ``axis``."""
+        """`clamp(round_shift(x, s), low, high)`: one `shift`, or int8 `shifts` along `axis`."""
         attributes: dict[str, AttributeValue] = {
             "shift": shift or 0,
             "axis": axis,
@@ -235,23 +235,23 @@ class ProgramBuilder:
         return self.apply("requantize", operands, attributes)
 
     def add(self, a: Value, b: Value, *, shift_left: int = 0, shift_right: int = 0) -> Value:
-        """``a * 2^shift_left + b * 2^shift_right``."""
+        """`a * 2^shift_left + b * 2^shift_right`."""
         return self.apply("add", (a, b), {"shift_left": shift_left, "shift_right": shift_right})
 
     def subtract(self, a: Value, b: Value, *, shift_left: int = 0, shift_right: int = 0) -> Value:
-        """``a * 2^shift_left - b * 2^shift_right``."""
+        """`a * 2^shift_left - b * 2^shift_right`."""
         return self.apply("subtract", (a, b), {"shift_left": shift_left, "shift_right": shift_right})
 
     def multiply(self, a: Value, b: Value) -> Value:
-        """``a * b``."""
+        """`a * b`."""
         return self.apply("multiply", (a, b), {})
 
     def table(self, x: Value, entries: Any, *, offset: int, dtype: DType = DType.INT8) -> Value:
-        """``entries[x - offset]``; ``dtype`` is that of entries given as an array."""
+        """`entries[x - offset]`; `dtype` is that of entries given as an array."""
         return self.apply("table", (x, self._as_value(entries, dtype)), {"offset": offset})
 
     def gather(self, entries: Any, x: Value, *, dtype: DType = DType.INT8) -> Value:
-        """``entries[x]`` along the first axis; ``dtype`` is that of entries given as an array."""
+        """`entries[x]` along the first axis; `dtype` is that of entries given as an array."""
         return self.apply("gather", (self._as_value(entries, dtype), x), {})
 
     # Windows and reductions.
@@ -290,19 +290,19 @@ class ProgramBuilder:
         return self._pool("sum_pool2d", x, kernel, strides, pads)
 
     def reduce_sum(self, x: Value, *, axes: Sequence[int], keepdims: bool = False) -> Value:
-        """Sum over ascending ``axes``."""
+        """Sum over ascending `axes`."""
         return self.apply("reduce_sum", (x,), {"axes": tuple(axes), "keepdims": int(keepdims)})
 
     def reduce_mean(self, x: Value, *, axes: Sequence[int], keepdims: bool = False) -> Value:
-        """Mean over ascending ``axes``, rounded to nearest."""
+        """Mean over ascending `axes`, rounded to nearest."""
         return self.apply("reduce_mean", (x,), {"axes": tuple(axes), "keepdims": int(keepdims)})
 
     def reduce_max(self, x: Value, *, axes: Sequence[int], keepdims: bool = False) -> Value:
-        """Maximum over ascending ``axes``."""
+        """Maximum over ascending `axes`."""
         return self.apply("reduce_max", (x,), {"axes": tuple(axes), "keepdims": int(keepdims)})
 
     def argmax(self, x: Value, *, axis: int) -> Value:
-        """Lowest index of the maximum along ``axis``, the axis dropped."""
+        """Lowest index of the maximum along `axis`, the axis dropped."""
         return self.apply("argmax", (x,), {"axis": axis})
 
     # Non-linear layers.
@@ -322,7 +322,7 @@ class ProgramBuilder:
         high: int | None = None,
         subtract_mean: bool = True,
     ) -> Value:
-        """Layer (or RMS) normalisation over the last axis; gain int16 ``[D]``, bias int32 ``[D]``."""
+        """Layer (or RMS) normalisation over the last axis; gain int16 `[D]`, bias int32 `[D]`."""
         attributes: dict[str, AttributeValue] = {
             "subtract_mean": int(subtract_mean),
             "epsilon": epsilon,
@@ -337,7 +337,7 @@ class ProgramBuilder:
         return self.apply("layer_norm", operands, attributes)
 
     def softmax(self, x: Value, entries: Any, *, precision: int, causal: bool = False) -> Value:
-        """Softmax over the last axis; an array of ``entries`` becomes int16 (int32 where it holds 2^15)."""
+        """Softmax over the last axis; an array of `entries` becomes int16 (int32 where it holds 2^15)."""
         if not isinstance(entries, Value):
             entries = self.constant(entries, DType.INT16 if max(entries) < 2**15 else DType.INT32)
         return self.apply("softmax", (x, entries), {"causal": int(causal), "precision": precision})
@@ -353,9 +353,9 @@ class ProgramBuilder:
         return self.apply("transpose", (x,), {"permutation": tuple(permutation)})
 
     def concat(self, values: Sequence[Value], *, axis: int) -> Value:
-        """Values of one dtype, one after the other along ``axis``."""
+        """Values of one dtype, one after the other along `axis`."""
         return self.apply("concat", tuple(values), {"axis": axis})
 
     def slice(self, x: Value, *, axis: int, start: int, length: int) -> Value:
-        """``length`` entries of ``axis`` from ``start``; -1 stands for the symbolic dimension."""
+        """`length` entries of `axis` from `start`; -1 stands for the symbolic dimension."""
         return self.apply("slice", (x,), {"axis": axis, "start": start, "length": length})

@@ -18,7 +18,7 @@ _CODES = {DType.INT8: "<i1", DType.INT16: "<i2", DType.INT32: "<i4"}
 
 
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:
-    """The little-endian numpy type of ``dtype``."""
+    """The little-endian numpy type of `dtype`."""
     import numpy as np
 
     return np.dtype(_CODES[dtype])
@@ -30,7 +30,7 @@ def dtype_name(dtype: DType) -> str:
 
 
 def tensor_bytes(array: IntArray, dtype: DType) -> bytes:
-    """Little-endian C-order bytes of an array whose elements fit ``dtype``."""
+    """Little-endian C-order bytes of an array whose elements fit `dtype`."""
     return array.astype(numpy_dtype(dtype), order="C", copy=False).tobytes()
 
 
@@ -40,7 +40,7 @@ def as_view(array: IntArray, dtype: DType) -> TensorView:
 
 
 def from_view(view: TensorView) -> IntArray:
-    """A read-only array over a view's bytes. Raises ``EncodingError`` where they do not fit its shape."""
+    """A read-only array over a view's bytes. Raises `EncodingError` where they do not fit its shape."""
     import numpy as np
 
     dtype = {dtype_name(known): known for known in DType}.get(view.dtype)
@@ -55,7 +55,7 @@ def from_view(view: TensorView) -> IntArray:
 
 
 def bind_arrays(program: Program, arrays: Sequence[IntArray], dim_value: int | None = None) -> BoundProgram:
-    """Bind to the dimension the arrays have (or ``dim_value``) and check them. Raises ``InvalidInput``.
+    """Bind to the dimension the arrays have (or `dim_value`) and check them. Raises `InvalidInput`.
 
     Checked are number, shapes, that the elements are integers, and that they lie in the inputs' intervals.
     """
@@ -84,14 +84,14 @@ def _check_input(bound: BoundProgram, index: int, array: IntArray) -> None:
 
 
 def encode_inputs(program: Program, arrays: Sequence[IntArray], dim_value: int | None = None) -> bytes:
-    """Job input bytes of one array per input. Raises ``InvalidInput``."""
+    """Job input bytes of one array per input. Raises `InvalidInput`."""
     bound = bind_arrays(program, arrays, dim_value)
     parts = [tensor_bytes(a, declared.dtype) for a, declared in zip(arrays, program.inputs, strict=True)]
     return bound.dim_value.to_bytes(4, "big") + b"".join(parts)
 
 
 def decode_inputs(program: Program, data: bytes) -> tuple[BoundProgram, tuple[IntArray, ...]]:
-    """The bound program and read-only input arrays. Raises ``InvalidInput`` on any misfit."""
+    """The bound program and read-only input arrays. Raises `InvalidInput` on any misfit."""
     import numpy as np
 
     bound = program.bind_input(data)
@@ -105,7 +105,7 @@ def decode_inputs(program: Program, data: bytes) -> tuple[BoundProgram, tuple[In
 
 
 def encode_outputs(bound: BoundProgram, arrays: Sequence[IntArray]) -> bytes:
-    """Job output bytes of one array per output. Raises ``EncodingError`` where they do not fit the program."""
+    """Job output bytes of one array per output. Raises `EncodingError` where they do not fit the program."""
     outputs = bound.program.outputs
     if len(arrays) != len(outputs):
         raise EncodingError(f"{len(outputs)} output tensors are needed, {len(arrays)} were given")
@@ -121,7 +121,7 @@ def encode_outputs(bound: BoundProgram, arrays: Sequence[IntArray]) -> bytes:
 
 
 def decode_outputs(bound: BoundProgram, data: bytes) -> tuple[IntArray, ...]:
-    """Read-only output arrays. Raises ``EncodingError`` on another length."""
+    """Read-only output arrays. Raises `EncodingError` on another length."""
     import numpy as np
 
     arrays = []

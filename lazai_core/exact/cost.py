@@ -24,7 +24,7 @@ FREE = frozenset({"reshape", "transpose", "concat", "slice"})
 
 @frozen(kw_only=True)
 class OpCost:
-    """One operation's share. ``live_bytes`` are the values held while it runs, constants not counted."""
+    """One operation's share. `live_bytes` are the values held while it runs, constants not counted."""
 
     index: int
     kind: str
@@ -34,7 +34,7 @@ class OpCost:
 
 
 def op_flops(bound: BoundProgram, index: int) -> int:
-    """FLOPs of operation ``index``."""
+    """FLOPs of operation `index`."""
     op = bound.program.ops[index]
     result = element_count(bound.shapes[bound.program.first_result + index])
     if op.kind in FREE:

@@ -27,7 +27,7 @@ def wide(array: IntArray) -> IntArray:
 
 
 def round_shift(x: IntArray, shift: IntArray | int) -> IntArray:
-    """`round_shift` of the specification, element by element; ``x`` in int64."""
+    """`round_shift` of the specification, element by element; `x` in int64."""
     s = np.asarray(shift, dtype=np.int64)
     right = np.maximum(s, 1)
     rounded = (x + (np.int64(1) << (right - 1))) >> right
@@ -44,7 +44,7 @@ def integer_sqrt(x: IntArray) -> IntArray:
 
 
 def exact_matmul(a: IntArray, b: IntArray) -> IntArray:
-    """``a @ b``. Every partial sum is below 2^53 in a valid program, so doubles hold it whatever the order."""
+    """`a @ b`. Every partial sum is below 2^53 in a valid program, so doubles hold it whatever the order."""
     product: IntArray = (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
     return product
 
@@ -67,7 +67,7 @@ def _padded(x: IntArray, pads: tuple[int, ...], fill: int) -> IntArray:
 def _window_positions(
     op: Op, x: IntArray, kernel: tuple[int, ...], dilations: tuple[int, ...], shape: Shape, fill: int
 ) -> Iterator[tuple[int, int, IntArray]]:
-    """For each position (i, j) in the window: the elements that all windows have there, ``[B, C, OH, OW]``."""
+    """For each position (i, j) in the window: the elements that all windows have there, `[B, C, OH, OW]`."""
     padded = _padded(x, op.integers("pads"), fill)
     (down, across), (height, width) = op.integers("strides"), shape[2:]
     for i in range(kernel[0]):

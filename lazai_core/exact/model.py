@@ -25,5 +25,5 @@ class ExactModel:
     constants: tuple[IntArray, ...] = field(eq=False, repr=False)
 
     def constant(self, index: int) -> TensorView:
-        """Constant ``index`` as bytes."""
+        """Constant `index` as bytes."""
         return as_view(self.constants[index], self.program.constants[index].dtype)

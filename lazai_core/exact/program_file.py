@@ -37,7 +37,7 @@ def blob_offsets(program: Program, skeleton_bytes: int) -> tuple[dict[bytes, int
 
 
 def file_chunks(model: ExactModel) -> Iterator[bytes]:
-    """The file's bytes piece by piece. Raises ``InvalidProgram`` where the constants break the skeleton."""
+    """The file's bytes piece by piece. Raises `InvalidProgram` where the constants break the skeleton."""
     check_constants(model.program, model.constants)
     skeleton = model.program.skeleton()
     yield MAGIC + len(skeleton).to_bytes(4, "big") + skeleton
@@ -56,7 +56,7 @@ def file_chunks(model: ExactModel) -> Iterator[bytes]:
 
 
 def write_program(path: Path, model: ExactModel) -> None:
-    """Write the file whole or not at all. Raises ``StorageError`` where the folder refuses."""
+    """Write the file whole or not at all. Raises `StorageError` where the folder refuses."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
@@ -84,7 +84,7 @@ def read_skeleton(path: Path) -> Program:
 def read_program(path: Path) -> ExactModel:
     """Map a file and check all of it: skeleton, length, padding, digests, declared bounds, softmax tables.
 
-    Raises ``StorageError`` (cannot be opened), ``EncodingError`` (with the byte offset) or ``InvalidProgram``.
+    Raises `StorageError` (cannot be opened), `EncodingError` (with the byte offset) or `InvalidProgram`.
     The arrays are read-only views of the mapped file, which must not be changed while they live.
     """
     with _opened(path) as file:

@@ -25,7 +25,7 @@ class ReferenceTrace:
     arrays: tuple[IntArray, ...] = field(eq=False, repr=False)
 
     def value(self, index: int) -> TensorView:
-        """Value ``index`` as bytes."""
+        """Value `index` as bytes."""
         return as_view(self.arrays[index], self.program.values[index].dtype)
 
 
@@ -43,7 +43,7 @@ class ReferenceRun:
 
 
 def apply_op(op: Op, operands: Sequence[IntArray], shape: Shape) -> IntArray:
-    """One operation on stored operands; ``shape`` is its concrete result shape. The op must be valid."""
+    """One operation on stored operands; `shape` is its concrete result shape. The op must be valid."""
     import numpy as np
 
     from lazai_core.exact.kernels import KERNELS
@@ -63,9 +63,9 @@ def run(
     on_op: Callable[[int], None] | None = None,
     keep_trace: bool = False,
 ) -> ReferenceRun:
-    """Run on arrays. ``on_op`` is called with each op's index before it runs and may raise to stop the run.
+    """Run on arrays. `on_op` is called with each op's index before it runs and may raise to stop the run.
 
-    Raises ``InvalidInput`` for inputs that do not fit and ``Cancelled`` when the token is set.
+    Raises `InvalidInput` for inputs that do not fit and `Cancelled` when the token is set.
     """
     bound = bind_arrays(program, inputs, dim_value)
     stored = [a.astype(numpy_dtype(i.dtype)) for a, i in zip(inputs, program.inputs, strict=True)]
@@ -122,6 +122,6 @@ def run_job(
     on_op: Callable[[int], None] | None = None,
     keep_trace: bool = False,
 ) -> ReferenceRun:
-    """Run on job input bytes. Raises ``InvalidInput`` and ``Cancelled`` as `run` does."""
+    """Run on job input bytes. Raises `InvalidInput` and `Cancelled` as `run` does."""
     bound, inputs = decode_inputs(model.program, job_input)
     return _run(bound, model.constants, inputs, cancel, on_op, keep_trace)
