@@ -81,6 +81,15 @@ def _prefixes(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Line and text of every statement; a statement ends at a line break outside quotes and brackets."""
+    line = 1
+    for piece in _pieces(text):
+        statement = piece.strip(" \t\n")
+        if statement and not statement.startswith("#"):
+            yield line, statement
+        line += piece.count("\n")
+
+
+def _pieces(text: str) -> Iterator[str]:
     start, depth, position = 0, 0, 0
     while position < len(text):
         character = text[position]
@@ -93,15 +102,9 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         depth += (character in "[{") - (character in "]}")
         position += 1
         if character == "\n" and depth == 0:
-            yield from _statement(text, start, position)
+            yield text[start:position]
             start = position
-    yield from _statement(text, start, len(text))
-
-
-def _statement(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    statement = text[start:end].strip(" \t\n")
-    if statement and not statement.startswith("#"):
-        yield text.count("\n", 0, start) + 1, statement
+    yield text[start:]
 
 
 def _after_string(text: str, position: int) -> int:
