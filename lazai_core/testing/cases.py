@@ -2,7 +2,7 @@
 
     for case in cases(50):
         with case:
-            data = case.bytes(1, 100)
+            data = case.some_bytes(1, 100)
             ...
 
 A failure says `seed 17`; `LAZAI_CASE=17` runs that case alone, and `LAZAI_CASES=1000` runs more of them.
@@ -47,7 +47,7 @@ class Case:
             return self.random.choice((low, high))
         return self.random.randint(low, high)
 
-    def bytes(self, length_min: int, length_max: int) -> bytes:
+    def some_bytes(self, length_min: int, length_max: int) -> bytes:
         """Random bytes of a length from `length_min` to `length_max`."""
         return self.random.randbytes(self.integer(length_min, length_max))
 
@@ -77,7 +77,7 @@ class Case:
         if kind == 1:
             return data[:start] + data[end:]
         if kind == 2:
-            return data[:start] + self.bytes(1, 40) + data[start:]
+            return data[:start] + self.some_bytes(1, 40) + data[start:]
         if kind == 3:
             return data[:end] + data[start:end] + data[end:]
         return data[:start] + self.random.randbytes(end - start) + data[end:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import field, frozen
@@ -56,7 +56,7 @@ class Sample:
         bound = program.bind(self.dims[-1] if dim_value is None else dim_value)
         generator = np.random.default_rng(seed)
         arrays = [
-            _filled(generator, fill, value.low, value.high, bound.shapes[index])
+            filled(generator, fill, value.low, value.high, bound.shapes[index])
             for index, value in enumerate(program.inputs)
         ]
         return encode_inputs(program, arrays, bound.dim_value)
@@ -111,7 +111,7 @@ class SampleBuilder(ProgramBuilder):
 
     def draw(self, low: int, high: int, *shape: int) -> IntArray:
         """Integers from `low` to `high`, both included."""
-        drawn: Any = self._generator.integers(low, high, size=shape, endpoint=True, dtype=np.int64)
+        drawn: IntArray = self._generator.integers(low, high, size=shape, endpoint=True, dtype=np.int64)
         return drawn
 
     def narrow(self, value: Value, *, shift: int, dtype: DType = DType.INT8) -> Value:
@@ -138,11 +138,12 @@ def finish(name: str, builder: ProgramBuilder, **outputs: Value) -> Sample:
 Recipe = Callable[[], Sample]
 
 
-def _filled(generator: np.random.Generator, fill: Fill, low: int, high: int, shape: tuple[int, ...]) -> IntArray:
+def filled(generator: np.random.Generator, fill: Fill, low: int, high: int, shape: tuple[int, ...]) -> IntArray:
+    """An array whose elements lie in `[low, high]`."""
     if fill is Fill.RANDOM:
-        drawn: Any = generator.integers(low, high, size=shape, endpoint=True, dtype=np.int64)
+        drawn: IntArray = generator.integers(low, high, size=shape, endpoint=True, dtype=np.int64)
         return drawn
     if fill is Fill.ENDS:
-        chosen: Any = np.where(generator.integers(0, 2, size=shape) == 1, high, low)
+        chosen: IntArray = np.where(generator.integers(0, 2, size=shape) == 1, high, low)
         return chosen
     return np.full(shape, low if fill is Fill.LOW else high, dtype=np.int64)
