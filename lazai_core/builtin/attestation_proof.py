@@ -202,6 +202,10 @@ def _check_signature(
         raise ProofMalformed(f"the proof is of system {proof.system!r}, not {NAME}")
     if proof.version != VERSION or proof.version not in accept.versions:
         raise ProofRejected(f"attestation version {proof.version} is not accepted", check="version")
+    if len(proof.data) > accept.proof_bytes_max:
+        raise ProofRejected(
+            f"the proof has {len(proof.data)} bytes, {accept.proof_bytes_max} are accepted", check="proof size"
+        )
     _check_size(len(proof.data))
     expected = VerifyingKey(system=NAME, version=VERSION, program_digest=statement.program_digest)
     if key != expected:
