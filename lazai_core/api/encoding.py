@@ -168,6 +168,11 @@ class Reader:
         """A u32 count, then each item as `read` takes it."""
         return tuple(read(self) for _ in range(self.count(limit, item_bytes_min)))
 
+    def u32_sequence(self, limit: int) -> tuple[int, ...]:
+        """A u32 count of at most `limit`, then that many u32, read at once: long lists stay cheap."""
+        count = self.count(limit, 4)
+        return struct.unpack(f">{count}I", self.raw(4 * count))
+
     def finish(self) -> None:
         """Refuse trailing bytes."""
         if self.remaining:

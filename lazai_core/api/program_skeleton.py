@@ -135,7 +135,7 @@ def read_op(reader: Reader) -> Op:
     """Kind, operands, attributes, result type."""
     return Op(
         kind=reader.text(NAME_BYTES_MAX),
-        operands=reader.sequence(Reader.u32, limit=OPERANDS_MAX, item_bytes_min=4),
+        operands=reader.u32_sequence(OPERANDS_MAX),
         attributes=reader.sequence(read_attribute, limit=ATTRIBUTES_MAX, item_bytes_min=9),
         dtype=read_dtype(reader),
         shape=read_shape(reader),

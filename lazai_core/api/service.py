@@ -105,7 +105,8 @@ class InferenceRequest:
 class InferenceOutcome:
     """What became of a request: one output and job a job input, and the block that settled them.
 
-    `replayed` says that the answer was stored by an earlier request with the same nonce and body.
+    `replayed` says that the answer was stored by an earlier request with the same nonce and body. `verified` says in
+    words, a job a text, what the proof showed and what is only signed (see `proof.Verdict`).
     """
 
     request_id: str
@@ -121,6 +122,7 @@ class InferenceOutcome:
     proof_system: str
     receipt_ids: tuple[str, ...]
     measurements: tuple[Measurement, ...] = ()
+    verified: tuple[str, ...] = ()
     replayed: bool = False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..program_types import EXTENT_MAX, RANK_MAX, SYMBOLIC, Shape, ValueInfo
-from .base import Call, axis_of, require, result_of, same_as
+from .base import Call, RuleViolation, axis_of, require, result_of, same_as
 
 
 def reshape(call: Call) -> ValueInfo:
@@ -40,11 +40,13 @@ def concat(call: Call) -> ValueInfo:
     axis = axis_of(call, "axis", len(first.shape))
     extent = 0
     for value in call.operands:
-        same = value.dtype == first.dtype and len(value.shape) == len(first.shape)
-        require(same, "operands must have one dtype and one rank")
-        others = value.shape[:axis] + value.shape[axis + 1 :] == first.shape[:axis] + first.shape[axis + 1 :]
-        require(others, f"shapes {first.shape} and {value.shape} differ outside axis {axis}")
-        require(value.shape[axis] != SYMBOLIC, f"axis {axis} must not be symbolic")
+        # Texts are made only where they are needed: a hostile program may hold millions of operands.
+        if value.dtype != first.dtype or len(value.shape) != len(first.shape):
+            raise RuleViolation("operands must have one dtype and one rank")
+        if value.shape[:axis] != first.shape[:axis] or value.shape[axis + 1 :] != first.shape[axis + 1 :]:
+            raise RuleViolation(f"shapes {first.shape} and {value.shape} differ outside axis {axis}")
+        if value.shape[axis] == SYMBOLIC:
+            raise RuleViolation(f"axis {axis} must not be symbolic")
         extent += value.shape[axis]
     low, high = min(v.low for v in call.operands), max(v.high for v in call.operands)
     return result_of(first.dtype, (*first.shape[:axis], extent, *first.shape[axis + 1 :]), low, high)

@@ -35,6 +35,14 @@ def test_numbers_out_of_range_are_our_own_mistake(method: str, value: int) -> No
         getattr(Writer(), method)(value)
 
 
+def test_numbers_are_read_at_once() -> None:
+    written = Writer().sequence([1, 2**32 - 1], Writer.u32).sequence([], Writer.u32).finish()
+    reader = Reader(written)
+
+    assert (reader.u32_sequence(2), reader.u32_sequence(0)) == ((1, 2**32 - 1), ())
+    reader.finish()
+
+
 def test_a_short_read_names_the_offset() -> None:
     reader = Reader(bytes(5))
     reader.u32()
@@ -51,6 +59,8 @@ def test_a_short_read_names_the_offset() -> None:
         (b"\x00\x00\x00\x01\xff", lambda reader: reader.text(9), "not UTF-8"),
         (b"\xff\xff\xff\xff", lambda reader: reader.sequence(Reader.u8, limit=2**32), "does not fit"),
         (b"\x00\x00\x00\x03abc", lambda reader: reader.sequence(Reader.u8, limit=2), "limit of 2"),
+        (b"\xff\xff\xff\xff", lambda reader: reader.u32_sequence(2**32), "does not fit"),
+        (b"\x00\x00\x00\x03" + bytes(12), lambda reader: reader.u32_sequence(2), "limit of 2"),
         (b"a", Reader.finish, "1 trailing bytes"),
     ],
 )
