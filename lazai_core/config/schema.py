@@ -62,11 +62,8 @@ class NodeSection:
     data_dir: Path = field(default=Path("data"), metadata={"doc": "Folder of the node's stores."})
     genesis: Path = field(default=Path("genesis.json"), metadata={"doc": "The chain's genesis file."})
     key_file: Path = field(
-        default=Path("keys/node.json"), metadata={"doc": "The node's encrypted key (Web3 Secret Storage)."}
-    )
-    password_file: Path | None = field(
-        default=None,
-        metadata={"doc": "File with the key's password, mode 0600; without it LAZAI_KEY_PASSWORD or a prompt."},
+        default=Path("keys/node.json"),
+        metadata={"doc": "The node's encrypted key; its password is in LAZAI_KEY_PASSWORD or in <key_file>.password."},
     )
 
 
@@ -111,17 +108,30 @@ class ModelSection:
 
 @frozen(kw_only=True)
 class LimitsSection:
-    """`[limits]`: bounds on what the node holds and waits for. Everything that can grow has one."""
+    """`[limits]`: bounds on what the node holds and waits for; none of them is seen by consensus."""
 
-    transactions_pending_max: int = _count(8192, 1_000_000, "Transactions waiting for a block.")
-    requests_open_max: int = _count(256, 100_000, "Requests being served at one time.")
-    jobs_open_per_account_max: int = _count(16, 10_000, "Unsettled jobs of one account.")
-    jobs_queued_max: int = _count(256, 100_000, "Jobs waiting for the coprocessor.")
-    records_held_max: int = _count(4096, 1_000_000, "Compute records waiting for a block.")
-    compute_rounds_max: int = _count(4, 64, "Jobs one transaction may ask for, one after the other.")
-    input_bytes_max: int = _count(4 << 20, 1 << 30, "Bytes of one job's input.")
-    job_timeout_ms: int = _count(60_000, 3_600_000, "Milliseconds one job may compute.")
-    block_transactions_max: int = _count(2048, 100_000, "Transactions in one block.")
+    requests_open_max: int = _count(256, 100_000, "Requests under way at once.")
+    requests_open_per_account_max: int = _count(32, 100_000, "Of them, those of one wallet.")
+    inputs_per_request_max: int = _count(64, 10_000, "Job inputs in one request.")
+    input_bytes_max: int = _count(4 << 20, 1 << 30, "Bytes of all inputs of one request.")
+    transactions_max: int = _count(4096, 1_000_000, "Transactions that wait for a block.")
+    transactions_bytes_max: int = _count(64 << 20, 1 << 34, "Bytes of these transactions.")
+    transactions_per_account_max: int = _count(256, 100_000, "Of them, those of one sender.")
+    records_bytes_max: int = _count(256 << 20, 1 << 34, "Bytes of compute records that wait for a block.")
+    records_blocks_max: int = _count(64, 100_000, "Blocks after which an unused record is dropped.")
+    compute_threads: int = _count(1, 256, "Jobs that compute at once.")
+    compute_queue_max: int = _count(256, 100_000, "Jobs that wait for a thread.")
+    compute_time_ms_max: int = _count(120_000, 86_400_000, "Milliseconds one job may compute.")
+    compute_rounds_max: int = _count(16, 1024, "Records one contract transaction may ask for in turn.")
+    models_loaded_max: int = _count(8, 1024, "Models kept on the device.")
+    block_interval_ms: int = _count(0, 3_600_000, "Least milliseconds from block to block.", 0)
+    empty_block_interval_ms: int = _count(
+        0, 86_400_000, "Milliseconds after which a block without work is made; 0: never.", 0
+    )
+    block_transactions_max: int = _count(2000, 100_000, "Transactions in one block.")
+    timestamp_ahead_s_max: int = _count(5, 3600, "Seconds a block's time may run ahead of the clock.", 0)
+    expiry_margin_s: int = _count(2, 3600, "Seconds an authorisation must still be good for.", 0)
+    ready_timeout_ms: int = _count(60_000, 3_600_000, "Milliseconds a service gets to become ready.")
     stop_timeout_ms: int = _count(10_000, 600_000, "Milliseconds a service gets to stop.")
 
 

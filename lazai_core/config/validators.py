@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,10 +23,22 @@ class Refusal:
 
 def refusals(field: Any, value: Any) -> Iterator[Refusal]:
     """Everything that the validators of an attrs field have against a value, which is of the right type."""
+    yield from _outside(field.metadata, value)
     for validator in _flat(field.validator):
         refusal = _refusal(validator, field, value)
         if refusal is not None:
             yield refusal
+
+
+def _outside(metadata: Mapping[str, Any], value: Any) -> Iterator[Refusal]:
+    """Bounds that a field states as data, so that documents can show them."""
+    if not isinstance(value, int | float):
+        return
+    minimum, maximum = metadata.get("minimum"), metadata.get("maximum")
+    if minimum is not None and value < minimum:
+        yield Refusal(message=f"must be at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        yield Refusal(message=f"must be at most {maximum}, got {value}")
 
 
 def _flat(validator: Any) -> Iterator[Any]:

@@ -70,7 +70,7 @@ use = "flat"
 options = 3
 [storage]
 [limits]
-jobs_queued_max = 0
+compute_queue_max = 0
 """
     assert problems(text) == [
         f"{HOME}:3: node.name: expected str, got int 7",
@@ -79,7 +79,7 @@ jobs_queued_max = 0
         f"{HOME}:12: proof[1].uze: unknown key; did you mean 'use'?",
         f"{HOME}:15: gas.options: expected a table, got int 3",
         f"{HOME}:16: storage.use: missing; expected str; Name of the provider; `lazai plugins` lists them",
-        f"{HOME}:18: limits.jobs_queued_max: must be at least 1, got 0",
+        f"{HOME}:18: limits.compute_queue_max: must be at least 1, got 0",
     ]
 
 
@@ -144,7 +144,7 @@ def test_variables_win_over_the_file_and_are_its_origin() -> None:
             "LAZAI_NODE__NAME": "beta",
             "LAZAI_PROOF__0__USE": "stark",
             "LAZAI_PROOF__1__USE": "plonk",
-            "LAZAI_LIMITS__JOBS_QUEUED_MAX": "9",
+            "LAZAI_LIMITS__COMPUTE_QUEUE_MAX": "9",
             "LAZAI_PLUGINS__DENY": '["x"]',
             "LAZAI_GAS__OPTIONS__PRICE": "5",
             "LAZAI_KEY_PASSWORD": "is no override",
@@ -154,7 +154,7 @@ def test_variables_win_over_the_file_and_are_its_origin() -> None:
 
     assert loaded.config.node.name == "beta"
     assert [choice.use for choice in loaded.config.proof] == ["stark", "plonk"]
-    assert loaded.config.limits.jobs_queued_max == 9
+    assert loaded.config.limits.compute_queue_max == 9
     assert loaded.config.plugins.deny == ("x",)
     assert loaded.source.origin(("node", "name")) == "LAZAI_NODE__NAME"
     assert loaded.source.origin(("consensus", "use")) == f"{HOME}:6"
@@ -165,7 +165,7 @@ def test_variables_win_over_the_file_and_are_its_origin() -> None:
     ("variable", "value", "expected"),
     [
         ("LAZAI_NODE__NAM", "x", "environment LAZAI_NODE__NAM: node.nam: unknown key; did you mean 'name'?"),
-        ("LAZAI_LIMITS__JOBS_QUEUED_MAX", "many", "limits.jobs_queued_max: expected int, got 'many'"),
+        ("LAZAI_LIMITS__COMPUTE_QUEUE_MAX", "many", "limits.compute_queue_max: expected int, got 'many'"),
         ("LAZAI_NODE__NAME__X", "x", "node.name.x: 'x' stands where the file has something else"),
         ("LAZAI_PROOF__7__USE", "x", "proof[7].use: there are only 1 elements"),
         ("LAZAI_NODE__PRIVATE_KEY", "0xabcdef", "node.private_key: a secret must not stand"),

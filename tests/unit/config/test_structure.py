@@ -55,6 +55,7 @@ class Everything:
     choice: str = field(default="left", validator=validators.in_(["left", "right"]))
     upper: str = field(default="", converter=str.upper)
     even: int = field(default=0)
+    bounded: int = field(default=5, metadata={"minimum": 2, "maximum": 7})
     _private: int = 0
 
     @even.validator
@@ -124,6 +125,7 @@ BAD = [
     ("form", "1a", "form: '1a' does not have the form [a-z][0-9]"),
     ("choice", "rihgt", "choice: 'rihgt' is not one of 'left', 'right'; did you mean 'right'?"),
     ("upper", 7, None),
+    ("bounded", 1, "bounded: must be at least 2, got 1"),
     ("even", 3, "even: must be even, got 3"),
     ("colou", "red", "colou: unknown key; did you mean 'colour'?"),
     ("password", "abc", None),
