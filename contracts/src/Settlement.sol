@@ -26,12 +26,13 @@ contract Settlement {
         uint64 counter;
     }
 
-    /// @dev Sums of one settlement: prices of model and data and tips in wei, compute gas in units.
+    /// @dev Sums of one settlement: prices of model and data and tips in wei, compute gas in units; what it returns.
     struct Tally {
         uint256 prices;
         uint256 tips;
         uint256 computeGas;
-        uint256 outputBytes;
+        uint256 outputs;
+        uint256 outputWords;
     }
 
     /// @notice Seconds between `unlock` and the first withdrawal, so that a node can finish what it has begun.
@@ -211,6 +212,7 @@ contract Settlement {
         bytes32 digest = _authorize(request, signature);
         _reserve(request);
         Tally memory tally;
+        tally.outputs = inputs.length;
         tally.prices = _payOwners(request, inputs.length);
         outputs = _inferAll(request, inputs, proofSystem, tally);
         _close(request, digest, tally, gasAtStart);
@@ -323,7 +325,7 @@ contract Settlement {
             (bytes memory output, uint256 computeGas, address worker) =
                 _infer(request, inputs[index], proofSystem, index);
             outputs[index] = output;
-            tally.outputBytes += output.length;
+            tally.outputWords += (output.length + 31) / 32;
             tally.computeGas += computeGas;
             tally.tips += _pay(worker, computeGas * tip);
         }
@@ -346,7 +348,7 @@ contract Settlement {
     function _close(Request calldata request, bytes32 digest, Tally memory tally, uint256 gasAtStart) private {
         bool first = !_transactionPaid;
         _transactionPaid = true;
-        uint256 nodeCost = TransactionGas.used(gasAtStart, first, tally.outputBytes) * tx.gasprice;
+        uint256 nodeCost = TransactionGas.used(gasAtStart, first, tally.outputs, tally.outputWords) * tx.gasprice;
         uint256 cost = nodeCost + tally.tips + tally.prices;
         if (cost > request.maxCost) revert CostAboveMaximum(cost, request.maxCost);
         earnings[request.node] -= request.maxCost - nodeCost;
