@@ -1,0 +1,1 @@
+"""The precompiles in the box: AI calls and proof checks."""

@@ -1,0 +1,75 @@
+"""Key-value stores in the box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lazai_core.api.errors import StorageError
+
+
+class MemoryStore:
+    """`KeyValueStore` that forgets: for tests and for chains that need not last."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, bytes] = {}
+        self._closed = False
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None."""
+        self.require_open()
+        return self._entries.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Entries under `prefix` in ascending order of the key, as they are now."""
+        self.require_open()
+        return iter(sorted((key, value) for key, value in list(self._entries.items()) if key.startswith(prefix)))
+
+    def batch(self) -> MemoryBatch:
+        """A fresh batch."""
+        self.require_open()
+        return MemoryBatch(self)
+
+    def apply(self, writes: dict[bytes, bytes | None]) -> None:
+        """Take over the writes of a batch."""
+        self.require_open()
+        for key, value in writes.items():
+            if value is None:
+                self._entries.pop(key, None)
+            else:
+                self._entries[key] = value
+
+    def require_open(self) -> None:
+        """Raises StorageError once the store is closed."""
+        if self._closed:
+            raise StorageError("the store is closed")
+
+    def close(self) -> None:
+        """Forget everything. Idempotent."""
+        self._closed = True
+        self._entries = {}
+
+
+class MemoryBatch:
+    """`WriteBatch` of a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._writes: dict[bytes, bytes | None] | None = {}
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set `key` when the batch is committed."""
+        self._open()[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Remove `key` when the batch is committed."""
+        self._open()[key] = None
+
+    def commit(self) -> None:
+        """Apply all writes. The batch is not usable after it."""
+        self._store.apply(self._open())
+        self._writes = None
+
+    def _open(self) -> dict[bytes, bytes | None]:
+        if self._writes is None:
+            raise StorageError("the batch was committed already")
+        return self._writes

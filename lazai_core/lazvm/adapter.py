@@ -1,0 +1,78 @@
+"""Makes a `Precompile` callable by py-evm: charge, operate, output; a refusal reverts and keeps the gas left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lazai_core.api.errors import PrecompileRevert
+from lazai_core.api.hashing import keccak256
+from lazai_core.api.precompile import Precompile, PrecompileCall
+from lazai_core.api.types import Address, Wei, to_hex
+
+from .engine import ComputationAPI, PragueComputation, Revert
+from .fork import PrecompileFunction
+
+_NOT_CALLED_DIRECTLY = keccak256(b"NotCalledDirectly()")[:4]
+
+
+class OpenStatePort:
+    """The state in the middle of a transaction, as a precompile reads it."""
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    def balance(self, address: Address) -> Wei:
+        """Balance in wei."""
+        return Wei(self._state.get_balance(address))
+
+    def code(self, address: Address) -> bytes:
+        """Runtime code, empty where there is none."""
+        return bytes(self._state.get_code(address))
+
+    def storage(self, address: Address, slot: int) -> int:
+        """The word at `slot`."""
+        return int(self._state.get_storage(address, slot))
+
+
+def precompile_table(precompiles: Mapping[Address, Precompile]) -> Mapping[Address, PrecompileFunction]:
+    """Prague's precompiles and ours by address. Raises ValueError where ours would hide one of Ethereum's."""
+    table: dict[Address, PrecompileFunction] = dict(PragueComputation.get_precompiles())
+    for address, precompile in sorted(precompiles.items()):
+        if address in table:
+            raise ValueError(f"the address {to_hex(address)} belongs to a precompile of Ethereum")
+        table[address] = _adapt(precompile, address)
+    return table
+
+
+def _adapt(precompile: Precompile, address: Address) -> PrecompileFunction:
+    def run(computation: ComputationAPI) -> ComputationAPI:
+        try:
+            # Under DELEGATECALL the sender is the caller's caller: a contract could speak in its users' names.
+            if computation.msg.storage_address != address:
+                raise PrecompileRevert("a precompile must be called directly", data=_NOT_CALLED_DIRECTLY)
+            call = _call_of(computation)
+            computation.consume_gas(precompile.required_gas(call), reason=type(precompile).__name__)
+            computation.output = precompile.run(call)
+        except PrecompileRevert as refusal:
+            computation.output = refusal.data
+            raise Revert(refusal.data) from refusal
+        return computation
+
+    return run
+
+
+def _call_of(computation: ComputationAPI) -> PrecompileCall:
+    message, state = computation.msg, computation.state
+    context = state.execution_context
+    return PrecompileCall(
+        caller=Address(message.sender),
+        origin=Address(computation.transaction_context.origin),
+        value=Wei(message.value),
+        data=message.data_as_bytes,
+        is_static=message.is_static,
+        block=context.block,
+        witness=context.witness,
+        state=OpenStatePort(state),
+        compute_meter=context.compute_meter,
+    )

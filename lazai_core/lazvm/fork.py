@@ -1,0 +1,201 @@
+"""Prague's rules as classes over py-evm, with our precompiles and with what py-evm leaves out.
+
+Differences from py-evm 0.12.1b1: creation fails where storage exists (EIP-7610); the origin's computation is the one
+at depth 0, not every one whose sender is the origin; a transaction is checked once, by `validation`; accounts are
+encoded by hand, since a generic serialiser took a tenth of a block's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lazai_core.api.errors import BadSignature
+from lazai_core.api.hashing import keccak256
+from lazai_core.api.types import Address
+from lazai_core.chain.rlp_codec import decode, encode, integer, to_bytes, to_integer, to_list
+from lazai_core.chain.transaction import NONCE_MAX, SET_CODE, Transaction
+
+from .engine import (
+    BLANK_ROOT_HASH,
+    DELEGATION_PREFIX,
+    EMPTY_SHA3,
+    REFUND_EXISTING_AUTHORITY,
+    AccountDB,
+    ComputationAPI,
+    Message,
+    MessageAPI,
+    PragueComputation,
+    PragueState,
+    PragueTransactionExecutor,
+)
+from .validation import is_delegation, require_valid
+
+PrecompileFunction = Callable[[ComputationAPI], Any]
+
+
+class Account:
+    """Nonce, balance, storage root and code hash; never changed in place."""
+
+    __slots__ = ("balance", "code_hash", "nonce", "storage_root")
+
+    def __init__(
+        self,
+        nonce: int = 0,
+        balance: int = 0,
+        storage_root: bytes = BLANK_ROOT_HASH,
+        code_hash: bytes = EMPTY_SHA3,
+    ) -> None:
+        self.nonce = nonce
+        self.balance = balance
+        self.storage_root = storage_root
+        self.code_hash = code_hash
+
+    def copy(self, **changes: Any) -> Account:
+        """The same account with some fields changed."""
+        fields = {name: getattr(self, name) for name in Account.__slots__}
+        return Account(**(fields | changes))
+
+    def encode(self) -> bytes:
+        """Bytes in the state trie."""
+        return encode([integer(self.nonce), integer(self.balance), self.storage_root, self.code_hash])
+
+    @classmethod
+    def decode(cls, data: bytes) -> Account:
+        """Inverse of `encode`."""
+        nonce, balance, storage_root, code_hash = to_list(decode(data), 4)
+        return cls(to_integer(nonce), to_integer(balance), to_bytes(storage_root), to_bytes(code_hash))
+
+
+class LazAccountDB(AccountDB):  # type: ignore[misc]
+    """py-evm's journaled accounts with a fast account codec."""
+
+    def _get_account(self, address: Address, from_journal: bool = True) -> Account:
+        if from_journal and address in self._account_cache:
+            cached: Account = self._account_cache[address]
+            return cached
+        data = self._get_encoded_account(address, from_journal)
+        account = Account.decode(data) if data else Account()
+        if from_journal:
+            self._account_cache[address] = account
+        return account
+
+    def _set_account(self, address: Address, account: Account) -> None:
+        self._account_cache[address] = account
+        self._journaltrie[address] = account.encode()
+
+    def has_storage(self, address: Address) -> bool:
+        """Whether the account's storage is not empty."""
+        return bool(self._get_storage_root(address) != BLANK_ROOT_HASH)
+
+
+class LazComputation(PragueComputation):  # type: ignore[misc]
+    """One message call; the table of precompiles is the state's, so that two nodes may differ in a process."""
+
+    @property
+    def precompiles(self) -> Mapping[Address, PrecompileFunction]:
+        """Precompiles by address."""
+        table: Mapping[Address, PrecompileFunction] = self.state.precompile_table
+        return table
+
+    @property
+    def is_origin_computation(self) -> bool:
+        """Whether this is the transaction's own call."""
+        return bool(self.msg.depth == 0)
+
+
+class LazTransactionExecutor(PragueTransactionExecutor):  # type: ignore[misc]
+    """Runs one `chain.transaction.Transaction`; `gas_used` and `effective_price` are set when it is done."""
+
+    gas_used = 0
+
+    def validate_transaction(self, transaction: Transaction) -> None:
+        """Raises InvalidTransaction."""
+        require_valid(transaction, self.vm_state)
+
+    def build_evm_message(self, transaction: Transaction) -> MessageAPI:
+        """Buy the gas, count the nonce, process authorisations, and make the first message."""
+        state, sender = self.vm_state, transaction.sender
+        state.delta_balance(sender, -transaction.gas * state.get_gas_price(transaction))
+        state.increment_nonce(sender)
+        refund = self.calc_message_refund(transaction)
+        create_address, data, code, delegation = None, transaction.data, transaction.data, None
+        if transaction.to:
+            code, delegation = self.get_code_at_address(transaction.to)
+        else:
+            create_address, data = contract_address(sender, transaction.nonce), b""
+        return Message(
+            gas=transaction.gas - transaction.intrinsic_gas,
+            to=transaction.to,
+            sender=sender,
+            value=transaction.value,
+            data=data,
+            code=code,
+            create_address=create_address,
+            refund=refund,
+            is_delegation=delegation is not None,
+        )
+
+    def finalize_computation(self, transaction: Transaction, computation: ComputationAPI) -> ComputationAPI:
+        """Give gas back, pay the proposer, delete what must go."""
+        computation = super().finalize_computation(transaction, computation)
+        remaining = computation.get_gas_remaining()
+        used = transaction.gas - remaining
+        computation.transaction_gas_used = (
+            used - self.calculate_gas_refund(computation, used) + computation.data_floor_gas
+        )
+        return computation
+
+
+class LazState(PragueState):  # type: ignore[misc]
+    """State during a block. Its execution context is a `context.LazContext`."""
+
+    computation_class = LazComputation
+    account_db_class = LazAccountDB
+    transaction_executor_class = LazTransactionExecutor
+    precompile_table: Mapping[Address, PrecompileFunction] = PragueComputation.get_precompiles()
+
+    def set_system_contracts(self) -> None:
+        """Nothing: system contracts are in the genesis."""
+
+    def is_address_warm(self, address: Address) -> bool:
+        """EIP-2929, our precompiles included."""
+        return bool(self._account_db.is_address_warm(address) or address in self.precompile_table)
+
+    def has_code_or_nonce(self, address: Address) -> bool:
+        """Whether a contract cannot be created here: code, nonce or storage exists (EIP-7610)."""
+        return bool(super().has_code_or_nonce(address) or self._account_db.has_storage(address))
+
+    def process_set_code_authorizations(self, transaction: Transaction) -> int:
+        """Apply the authorisations of a type 4 transaction (EIP-7702); returns the refund in gas."""
+        assert transaction.type_id == SET_CODE
+        refund = 0
+        for authorization in transaction.authorizations:
+            if authorization.chain_id not in (0, self.execution_context.chain_id):
+                continue
+            if authorization.nonce > NONCE_MAX:
+                continue
+            try:
+                authority = authorization.authority()
+            except BadSignature:
+                continue
+            refund += self._set_code_of(authority, authorization.address, authorization.nonce)
+        return refund
+
+    def _set_code_of(self, authority: Address, target: Address, nonce: int) -> int:
+        self.mark_address_warm(authority)
+        code = self.get_code(authority)
+        if (code and not is_delegation(code)) or self.get_nonce(authority) != nonce:
+            return 0
+        refund = REFUND_EXISTING_AUTHORITY if self.account_exists(authority) else 0
+        if any(target):
+            self.set_code(authority, DELEGATION_PREFIX + target)
+        else:
+            self.delete_code(authority)
+        self.increment_nonce(authority)
+        return refund
+
+
+def contract_address(sender: Address, nonce: int) -> Address:
+    """Address of the contract that `sender` creates with this nonce (yellow paper, equation 88)."""
+    return Address(keccak256(encode([sender, integer(nonce)]))[12:])
