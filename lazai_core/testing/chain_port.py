@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from lazai_core.api.encoding import domain_hash
+from lazai_core.api.gas import Ratio
+from lazai_core.api.gas_parameters import (
+    ALPHA_SLOT,
+    BETA_SLOT,
+    COMPUTE_GAS_TARGET_SLOT,
+    GAMMA_SLOT,
+    TIP_SLOT,
+    GasParameters,
+)
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.precompile import BlockContext, ComputeMeter, NeedsCompute, PrecompileCall, StatePort, WitnessReader
-from lazai_core.api.types import Address, Gas, Hash32, Height, JobId, Wei
+from lazai_core.api.types import GAS_PARAMETERS_ADDRESS, Address, Gas, Hash32, Height, JobId, Wei
 from lazai_core.testing.sample import CHAIN_ID
 
 GENESIS_HASH = Hash32(domain_hash("lazai/testing/genesis/v1"))
@@ -36,6 +45,27 @@ class MemoryState:
     def storage(self, address: Address, slot: int) -> int:
         """Value of a storage slot."""
         return self.slots.get((address, slot), 0)
+
+
+def gas_parameter_state(parameters: GasParameters | None = None) -> MemoryState:
+    """State in which the contract GasParameters holds these parameters, or ordinary ones."""
+    held = parameters or GasParameters(
+        alpha=Ratio(numerator=3, denominator=1000),
+        beta=Ratio(numerator=1, denominator=64),
+        gamma=Gas(1000),
+        compute_gas_target=Gas(50_000_000),
+        tip=Wei(10**8),
+    )
+    words = {
+        ALPHA_SLOT: held.alpha.numerator,
+        ALPHA_SLOT + 1: held.alpha.denominator,
+        BETA_SLOT: held.beta.numerator,
+        BETA_SLOT + 1: held.beta.denominator,
+        GAMMA_SLOT: held.gamma,
+        COMPUTE_GAS_TARGET_SLOT: held.compute_gas_target,
+        TIP_SLOT: held.tip,
+    }
+    return MemoryState(slots={(GAS_PARAMETERS_ADDRESS, slot): word for slot, word in words.items()})
 
 
 class MemoryWitness:

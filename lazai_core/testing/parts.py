@@ -21,6 +21,9 @@ from lazai_core.testing.clock import ManualClock
 from lazai_core.testing.rng import SeededRng
 from lazai_core.testing.sample import CHAIN_ID, Sample
 
+KEY_BYTES_MAX = 480
+VALUE_BYTES_MAX = 64 * 1024 * 1024
+
 
 def account_key(number: int) -> bytes:
     """The private key of test account `number`. Everybody knows it: never give it anything of value."""
@@ -89,7 +92,12 @@ class DictStore:
 
     def batch(self) -> DictBatch:
         """A fresh, empty batch."""
-        return DictBatch(self._open())
+        return DictBatch(self)
+
+    def apply(self, writes: Mapping[bytes, bytes | None]) -> None:
+        """Take over the writes of a batch. The dictionary is exchanged whole, so that no reader sees half."""
+        merged = {**self._open(), **writes}
+        self._entries = {key: value for key, value in merged.items() if value is not None}
 
     def close(self) -> None:
         """Forget everything."""
@@ -99,8 +107,8 @@ class DictStore:
 class DictBatch:
     """`WriteBatch` of a `DictStore`."""
 
-    def __init__(self, entries: dict[bytes, bytes]) -> None:
-        self._entries = entries
+    def __init__(self, store: DictStore) -> None:
+        self._store = store
         self._writes: dict[bytes, bytes | None] | None = {}
 
     def _pending(self) -> dict[bytes, bytes | None]:
@@ -110,6 +118,10 @@ class DictBatch:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a value."""
+        if not 1 <= len(key) <= KEY_BYTES_MAX:
+            raise StorageError(f"a key has 1 to {KEY_BYTES_MAX} bytes, not {len(key)}")
+        if len(value) > VALUE_BYTES_MAX:
+            raise StorageError(f"a value has at most {VALUE_BYTES_MAX} bytes, not {len(value)}")
         self._pending()[key] = value
 
     def delete(self, key: bytes) -> None:
@@ -118,11 +130,7 @@ class DictBatch:
 
     def commit(self) -> None:
         """Apply all writes."""
-        for key, value in self._pending().items():
-            if value is None:
-                self._entries.pop(key, None)
-            else:
-                self._entries[key] = value
+        self._store.apply(self._pending())
         self._writes = None
 
 
