@@ -1,0 +1,42 @@
+"""Prometheus meters of the API. Labels come from closed sets only: routes, methods, statuses, served models."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Meters:
+    """A registry of its own, so that two services in one process do not collide."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self.requests = Counter(
+            "lazai_api_requests", "Requests answered", ("route", "method", "status"), registry=registry
+        )
+        self.seconds = Histogram(
+            "lazai_api_request_seconds", "Time to the answer", ("route",), registry=registry, buckets=_BUCKETS
+        )
+        self.failures = Counter(
+            "lazai_api_failures", "Requests refused or failed, by error code", ("code",), registry=registry
+        )
+        self.in_work = Gauge("lazai_api_requests_in_work", "Requests in work now", registry=registry)
+        self.inputs = Counter("lazai_api_inputs", "Inputs answered", ("model",), registry=registry)
+        self.tokens = Counter("lazai_api_tokens", "Tokens of answered inputs", ("model",), registry=registry)
+        self.compute_gas = Counter("lazai_api_compute_gas", "Compute gas charged", ("model",), registry=registry)
+        self.replays = Counter("lazai_api_replays", "Stored answers given again", registry=registry)
+        self.ready = Gauge("lazai_api_ready", "1 while the node can serve", registry=registry)
+        self.height = Gauge("lazai_api_height", "Height of the chain", registry=registry)
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Book one answer. `route` is a route's pattern, never a path from outside."""
+        self.requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+
+    def render(self) -> bytes:
+        """Text exposition format."""
+        return generate_latest(self._registry)
