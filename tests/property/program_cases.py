@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from lazai_core.api.errors import InvalidProgram
 from lazai_core.api.program import SYMBOLIC, BoundProgram, Dim, DType, Scale
@@ -15,8 +17,14 @@ from lazai_core.exact.builder import ProgramBuilder, Value
 from lazai_core.exact.model import ExactModel
 
 Array = np.ndarray[Any, Any]
+SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 DTYPES = list(DType)
 NARROW = (DType.INT8, DType.INT16)
+
+
+def examples(count: int) -> settings:
+    """At least `count` cases: a seed that makes a whole program is cheap, and the profile may ask for more."""
+    return settings(max_examples=max(count, settings.default.max_examples), deadline=None)
 
 
 class Grower:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lazai_core.api.errors import EncodingError, InvalidInput, InvalidProgram
@@ -17,9 +18,8 @@ from lazai_core.exact.cost import planned_usage
 from lazai_core.exact.model import ExactModel
 from lazai_core.exact.program_file import file_chunks, read_program
 from lazai_core.exact.reference import run
-from tests.property.program_cases import random_inputs, random_model
+from tests.property.program_cases import SEEDS, examples, random_inputs, random_model
 
-SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 NUMBERS = (0, 1, -1, 2**31, 2**24 + 1, -(2**63), 2**63 - 1, 2**30)
 REFUSALS = (EncodingError, InvalidProgram)
 
@@ -64,7 +64,7 @@ def try_to_run(program: Program, model: ExactModel, seed: int) -> None:
     run(program, model.constants, inputs, dim_value=bound.dim_value)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(SEEDS)
 def test_changed_skeletons_are_read_back_or_refused(seed: int) -> None:
     rng = Random(seed)
@@ -79,7 +79,7 @@ def test_changed_skeletons_are_read_back_or_refused(seed: int) -> None:
     try_to_run(program, model, seed)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=200))
 def test_noise_is_refused(data: bytes) -> None:
     with pytest.raises(REFUSALS):
@@ -93,23 +93,24 @@ def test_every_truncation_is_refused() -> None:
             Program.from_skeleton(data[:length])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=SEEDS)
-def test_changed_files_are_read_back_or_refused(tmp_path: Path, seed: int) -> None:
+@examples(150)
+@given(SEEDS)
+def test_changed_files_are_read_back_or_refused(seed: int) -> None:
     rng = Random(seed)
     model = random_model(rng.randrange(50))
     data = b"".join(file_chunks(model))
-    path = tmp_path / "program.lzp"
-    path.write_bytes(mutate(data, rng))
-    try:
-        read = read_program(path)
-    except REFUSALS:
-        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "program.lzp")
+        path.write_bytes(mutate(data, rng))
+        try:
+            read = read_program(path)
+        except REFUSALS:
+            return
 
-    assert b"".join(file_chunks(read)) == path.read_bytes()
+        assert b"".join(file_chunks(read)) == path.read_bytes()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(SEEDS)
 def test_changed_job_inputs_are_read_back_or_refused(seed: int) -> None:
     rng = Random(seed)

@@ -6,19 +6,15 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from lazai_core.api.program import BoundProgram, Op, Program
 from lazai_core.exact.bounds import accumulator_bound, check_constants
 from lazai_core.exact.codec import decode_inputs, decode_outputs, encode_inputs
 from lazai_core.exact.cost import op_costs, planned_usage
 from lazai_core.exact.reference import run, run_job
-from tests.property.program_cases import KINDS_TABLE, random_inputs, random_model
+from tests.property.program_cases import KINDS_TABLE, SEEDS, examples, random_inputs, random_model
 from tests.unit.exact import oracles
-
-SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
-FEW = settings(max_examples=60, deadline=None)
 
 
 def concrete_attributes(op: Op, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -44,7 +40,7 @@ def test_the_generator_reaches_every_kind() -> None:
     assert set(kinds) == set(KINDS_TABLE)
 
 
-@FEW
+@examples(60)
 @given(SEEDS)
 def test_skeletons_are_canonical(seed: int) -> None:
     model = random_model(seed)
@@ -58,7 +54,7 @@ def test_skeletons_are_canonical(seed: int) -> None:
     check_constants(read, model.constants)
 
 
-@FEW
+@examples(60)
 @given(SEEDS)
 def test_executed_values_lie_in_their_intervals(seed: int) -> None:
     program, bound, values = run_traced(seed)
@@ -70,7 +66,7 @@ def test_executed_values_lie_in_their_intervals(seed: int) -> None:
             assert int(np.abs(array.astype(np.int64)).sum(axis=-1).max()) <= info.last_axis_sum
 
 
-@FEW
+@examples(60)
 @given(SEEDS)
 def test_every_operation_agrees_with_plain_loops(seed: int) -> None:
     program, _, values = run_traced(seed)
@@ -84,7 +80,7 @@ def test_every_operation_agrees_with_plain_loops(seed: int) -> None:
         assert result.tolist() == expected.tolist(), f"operation {index} ({op.kind})"
 
 
-@FEW
+@examples(60)
 @given(SEEDS)
 def test_partial_sums_stay_below_the_accumulator_bound(seed: int) -> None:
     program, _, values = run_traced(seed)
@@ -124,7 +120,7 @@ def live_by_search(bound: BoundProgram, index: int) -> int:
     return total
 
 
-@FEW
+@examples(60)
 @given(SEEDS)
 def test_cost_equals_brute_force(seed: int) -> None:
     model = random_model(seed)
@@ -144,7 +140,7 @@ def test_cost_equals_brute_force(seed: int) -> None:
     assert (usage.flops, usage.memory_bytes_peak) == (flops, constants + peak)
 
 
-@FEW
+@examples(60)
 @given(SEEDS)
 def test_jobs_travel_as_bytes(seed: int) -> None:
     model = random_model(seed)

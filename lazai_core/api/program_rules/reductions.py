@@ -117,6 +117,6 @@ def softmax(call: Call) -> ValueInfo:
     if causal and x.shape[-2] != x.shape[-1]:
         enough = call.smallest(x.shape[-1]) >= call.largest(x.shape[-2])
         require(enough, f"a causal mask needs at least as many keys as queries, shape {x.shape}")
-    # y_j <= e_j * v / 2^(29 - P) + 1/2, and the e_j * v add up to at most 2^29.
-    total = (1 << precision) + (keys + 1) // 2
+    # y_j <= e_j * v / 2^(29 - P) + 1/2, and the e_j * v add up to at most 2^29; the sum is an integer.
+    total = (1 << precision) + keys // 2
     return result_of(DType.INT16, x.shape, 0, 1 << precision, last_axis_sum=total)

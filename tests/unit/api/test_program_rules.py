@@ -221,6 +221,23 @@ def test_rows_of_a_softmax_add_up() -> None:
     assert (weights.low, weights.high, weights.last_axis_sum) == (0, 2**14, 2**14 + 256)
 
 
+def test_an_odd_row_of_a_softmax_rounds_down() -> None:
+    weights = apply("softmax", value((5,)), constant((9,), I16, 0, 1000), causal=0, precision=8)
+
+    assert weights.last_axis_sum == 2**8 + 2
+
+
+def test_the_spread_around_the_mean_counts_in_the_sum_of_squares() -> None:
+    operands = (value((3,)), constant((3,), I16, 0, 1), constant((3,), **SMALL_BIAS))
+    epsilon = 2**62 - 3 * 128**2 - 1
+
+    apply("layer_norm", *operands, **{**NORM, "subtract_mean": 0, "epsilon": epsilon})
+    with pytest.raises(RuleViolation, match="squares"):
+        apply("layer_norm", *operands, **{**NORM, "subtract_mean": 0, "epsilon": epsilon + 1})
+    with pytest.raises(RuleViolation, match="squares"):
+        apply("layer_norm", *operands, **{**NORM, "subtract_mean": 1, "epsilon": epsilon})
+
+
 def test_requantize_takes_the_worst_shift() -> None:
     x = value((3,), I32, -1000, 3)
     result = apply("requantize", x, constant((3,), I8, -1, 4), shift=0, axis=0, low=-32768, high=32767, dtype=2)
