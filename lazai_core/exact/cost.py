@@ -19,6 +19,7 @@ PER_OPERAND_ELEMENT = {
     "layer_norm": 8,
     "softmax": 6,
 }
+FLOPS_MAX = 2**63 - 1
 FREE = frozenset({"reshape", "transpose", "concat", "slice"})
 
 
@@ -96,10 +97,10 @@ def constant_bytes(program: Program) -> int:
 
 
 def planned_usage(bound: BoundProgram, *, tokens_in: int = 0) -> ResourceUsage:
-    """FLOPs and planned peak memory of one run."""
+    """FLOPs (at most 2^63 - 1, so that usage always has an encoding) and planned peak memory of one run."""
     flops = peak = 0
     for cost in op_costs(bound):
         flops += cost.flops
         peak = max(peak, cost.live_bytes)
     memory = constant_bytes(bound.program) + peak
-    return ResourceUsage(flops=flops, memory_bytes_peak=memory, tokens_in=tokens_in)
+    return ResourceUsage(flops=min(flops, FLOPS_MAX), memory_bytes_peak=memory, tokens_in=tokens_in)

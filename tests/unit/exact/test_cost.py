@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lazai_core.api.encoding import Writer
 from lazai_core.api.program import Dim, DType
 from lazai_core.exact.builder import ProgramBuilder
 from lazai_core.exact.cost import op_costs, planned_usage
@@ -83,3 +84,20 @@ def test_outputs_live_to_the_end_and_idle_values_do_not() -> None:
     costs = list(op_costs(builder.build().program.bind()))
 
     assert [cost.live_bytes for cost in costs] == [10 + 7 + 40, 10 + 40 + 40, 10 + 40 + 1]
+
+
+def test_absurd_totals_still_have_an_encoding() -> None:
+    builder = ProgramBuilder()
+    x = builder.input("x", DType.INT8, (1, 1, 2**15, 2**15), low=0, high=0)
+    for index in range(130):
+        y = builder.sum_pool2d(x, kernel=(2**14, 2**14))
+        if index in (126, 129):
+            builder.output(f"y{index}", y)
+    bound = builder.build().program.bind()
+    one = (2**14 + 1) ** 2 * 2**28
+
+    usage = planned_usage(bound)
+
+    assert sum(cost.flops for cost in op_costs(bound)) == 130 * one > 2**63
+    assert usage.flops == 2**63 - 1
+    usage.write(Writer())
