@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from .authorization import Authorization
 from .compute import Embedder, ModelManifest
-from .gas import GasQuote
+from .gas import FeeState, GasQuote
 from .job import Measurement, ResourceUsage
 from .program import Program
 from .types import Address, DatId, Gas, Hash32, Height, JobId, ModelId, Wei
@@ -135,6 +135,27 @@ class Readiness:
     height: Height = Height(0)
 
 
+@frozen(kw_only=True)
+class TransactionStatus:
+    """Where a transaction stands. `height` and `block_hash` are None while it waits for a block."""
+
+    transaction_hash: Hash32
+    height: Height | None = None
+    block_hash: Hash32 | None = None
+    index: int = 0
+    succeeded: bool = False
+    gas_used: Gas = Gas(0)
+    contract: Address | None = None
+
+
+@frozen(kw_only=True)
+class AccountStatus:
+    """An account at the head: balance in wei, and the nonce of its next transaction, waiting ones included."""
+
+    balance: Wei
+    nonce: int
+
+
 class Gateway(Protocol):
     """The node's front door for services. Raises RequestRejected and ComputeError subclasses."""
 
@@ -165,6 +186,24 @@ class Gateway(Protocol):
 
     async def balance(self, user: Address) -> Wei:
         """Escrow of the wallet in wei."""
+
+    async def account(self, address: Address) -> AccountStatus:
+        """Balance and next nonce of an account."""
+
+    def fees(self) -> FeeState:
+        """Fee fields of the newest block."""
+
+    async def send_raw_transaction(self, raw: bytes) -> Hash32:
+        """Take a signed Ethereum transaction into the pool. Raises InvalidTransaction or Busy."""
+
+    async def transaction_status(self, transaction_hash: Hash32, *, wait: bool = False) -> TransactionStatus | None:
+        """Where a transaction stands; None when it is not known. With `wait`, once a block holds it.
+
+        Raises what removed it from the pool.
+        """
+
+    async def call(self, to: Address, data: bytes) -> bytes:
+        """Return data of a message call on the newest state. Raises RequestRejected with the reason of a revert."""
 
 
 @frozen(kw_only=True)
