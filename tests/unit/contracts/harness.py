@@ -89,8 +89,10 @@ class FakeAI:
 
 
 def _state_class(artificial_intelligence: Callable[[Any], Any]) -> type[PragueState]:
+    table = {**PragueComputation.get_precompiles(), AI_CALL_ADDRESS: artificial_intelligence}
+
     class Computation(PragueComputation):  # type: ignore[misc]
-        _precompiles = {**PragueComputation.get_precompiles(), AI_CALL_ADDRESS: artificial_intelligence}
+        _precompiles = table
 
     class State(PragueState):  # type: ignore[misc]
         computation_class = Computation
@@ -170,7 +172,7 @@ class World:
         return Outcome(
             error=_error_of(computation),
             output=b"" if failed else bytes(computation.output),
-            logs=tuple((Address(a), tuple(t.to_bytes(32, "big") for t in ts), d) for a, ts, d in computation.get_log_entries()),
+            logs=tuple(_log(*entry) for entry in computation.get_log_entries()),
             gas_used=paid // gas_price if gas_price else 0,
             paid=Wei(paid),
         )
@@ -198,6 +200,10 @@ class World:
         computation = self.state.computation_class.apply_message(self.state, message, context)
         self.state.revert(snapshot)
         return Outcome(error=_error_of(computation), output=bytes(computation.output), logs=(), gas_used=0, paid=Wei(0))
+
+
+def _log(address: bytes, topics: Sequence[int], data: bytes) -> tuple[Address, tuple[bytes, ...], bytes]:
+    return Address(address), tuple(topic.to_bytes(32, "big") for topic in topics), data
 
 
 def _error_of(computation: Any) -> str:
