@@ -21,17 +21,24 @@ FEW_MARGIN = 4.0
 SMALLEST_REACH = 1e-9
 
 Progress = Callable[[int, int], None]
+ChooseExponents = Callable[[FloatGraph, Mapping[str, "ValueRange"]], Mapping[str, Array]]
 
 
 @mutable(kw_only=True)
 class ValueRange:
-    """Statistics of one value. `channel_mean` runs over the last axis (axis 1 of rank-4 values)."""
+    """Statistics of one value. Channels run over the last axis (axis 1 of rank-4 values).
+
+    `scaled` are those of the value with its channels divided by their powers of two, where it has such.
+    """
 
     low: float = np.inf
     high: float = -np.inf
     histogram: Array = field(factory=lambda: np.zeros(BINS, dtype=np.int64))
     channel_sum: Array | None = None
+    channel_square: Array | None = None
+    channel_reach: Array | None = None
     rows: int = 0
+    scaled: ValueRange | None = None
 
     @property
     def reach(self) -> float:
@@ -41,6 +48,31 @@ class ValueRange:
     @property
     def channel_mean(self) -> Array | None:
         return None if self.channel_sum is None or not self.rows else self.channel_sum / self.rows
+
+    @property
+    def channel_rms(self) -> Array | None:
+        square = self.channel_square
+        return None if square is None or not self.rows else np.sqrt(square / self.rows)
+
+    def add_channels(self, array: Array) -> None:
+        """Take the sums per channel of one more array; a value whose channels vary in number has none."""
+        channels = np.moveaxis(array, 1, -1) if array.ndim == 4 else array
+        rows = channels.reshape(-1, channels.shape[-1]).astype(np.float64)
+        if self.channel_sum is None:
+            size = rows.shape[1]
+            self.channel_sum, self.channel_square, self.channel_reach = (np.zeros(size) for _ in range(3))
+        if self.channel_sum.shape != rows.shape[1:]:
+            return
+        assert self.channel_square is not None
+        assert self.channel_reach is not None
+        self.channel_sum += rows.sum(axis=0)
+        self.channel_square += np.square(rows).sum(axis=0)
+        np.maximum(self.channel_reach, np.abs(rows).max(axis=0), out=self.channel_reach)
+        self.rows += rows.shape[0]
+
+    def add_histogram(self, array: Array) -> None:
+        positions = np.minimum((np.abs(array) * (BINS / self.reach)).astype(np.int64), BINS - 1)
+        self.histogram += np.bincount(positions.reshape(-1), minlength=BINS)
 
     def best_clip(self, levels: int) -> float:
         """The bound that minimises the mean square error of rounding to `levels` steps a side and clamping."""
@@ -61,10 +93,14 @@ class ValueRange:
 
 
 def calibrate(
-    graph: FloatGraph, samples: Sequence[Mapping[str, Array]], progress: Progress | None = None
+    graph: FloatGraph,
+    samples: Sequence[Mapping[str, Array]],
+    choose_exponents: ChooseExponents,
+    progress: Progress | None = None,
 ) -> dict[str, ValueRange]:
     """Ranges of all inputs, node results and constants of the graph.
 
+    `choose_exponents` is asked once after the first pass for the powers of two of channels (see `smooth`).
     `progress` is called with (samples done, samples to do) over both passes. Raises `InvalidInput` when there
     are no samples, one does not fit the model, or a value is not finite.
     """
@@ -74,12 +110,25 @@ def calibrate(
     for name, constant in graph.constants.items():
         ranges[name] = _range_of(constant)
     steps = 2 * len(samples)
+    wanted = {node.inputs[0] for node in graph.nodes if node.op in ("dense", "conv2d")}
+    exponents: Mapping[str, Array] = {}
     for second in (False, True):
         for position, sample in enumerate(samples):
-            run_float(graph, sample, _fill(ranges) if second else _extremes(ranges))
+            run_float(graph, sample, _fill(ranges, exponents) if second else _extremes(ranges, wanted))
             if progress is not None:
                 progress(second * len(samples) + position + 1, steps)
+        if not second:
+            exponents = choose_exponents(graph, ranges)
+            _prepare_scaled(ranges, exponents)
     return ranges
+
+
+def _prepare_scaled(ranges: Mapping[str, ValueRange], exponents: Mapping[str, Array]) -> None:
+    for name, shifts in exponents.items():
+        reach = ranges[name].channel_reach
+        assert reach is not None
+        top = float((reach * 2.0**-shifts).max())
+        ranges[name].scaled = ValueRange(low=-top, high=top)
 
 
 def _range_of(array: Array) -> ValueRange:
@@ -88,28 +137,24 @@ def _range_of(array: Array) -> ValueRange:
     return entry
 
 
-def _extremes(ranges: dict[str, ValueRange]) -> Callable[[str, Array], None]:
+def _extremes(ranges: dict[str, ValueRange], wanted: set[str]) -> Callable[[str, Array], None]:
     def observe(name: str, array: Array) -> None:
         entry = ranges.setdefault(name, ValueRange())
         low, high = float(array.min()), float(array.max())
         if not np.isfinite(low) or not np.isfinite(high):
             raise InvalidInput(f"the float model gives a value that is not finite at {name!r}")
         entry.low, entry.high = min(entry.low, low), max(entry.high, high)
+        if name in wanted:
+            entry.add_channels(array)
 
     return observe
 
 
-def _fill(ranges: dict[str, ValueRange]) -> Callable[[str, Array], None]:
+def _fill(ranges: dict[str, ValueRange], exponents: Mapping[str, Array]) -> Callable[[str, Array], None]:
     def observe(name: str, array: Array) -> None:
         entry = ranges[name]
-        magnitudes = np.abs(array)
-        positions = np.minimum((magnitudes * (BINS / entry.reach)).astype(np.int64), BINS - 1)
-        entry.histogram += np.bincount(positions.reshape(-1), minlength=BINS)
-        channels = np.moveaxis(array, 1, -1) if array.ndim == 4 else array
-        if array.ndim >= 1:
-            sums = channels.reshape(-1, channels.shape[-1]).sum(axis=0, dtype=np.float64)
-            if entry.channel_sum is None or entry.channel_sum.shape == sums.shape:
-                entry.channel_sum = sums if entry.channel_sum is None else entry.channel_sum + sums
-                entry.rows += array.size // channels.shape[-1]
+        entry.add_histogram(array)
+        if entry.scaled is not None:
+            entry.scaled.add_histogram(array * 2.0 ** -exponents[name])
 
     return observe

@@ -16,6 +16,7 @@ from lazai_core.exact.compiler.options import (
 )
 from lazai_core.exact.compiler.patterns import simplify
 from lazai_core.exact.compiler.plan import Plan, make_plan
+from lazai_core.exact.compiler.smooth import channel_exponents
 from lazai_core.exact.model import ExactModel
 
 
@@ -45,8 +46,14 @@ def compile_graph(
     """Compile a float graph; see `compile_onnx`."""
     options = options or QuantizeOptions()
     graph = simplify(graph)
-    ranges = calibrate(graph, calibration, progress)
-    plan = make_plan(graph, ranges, options)
+    exponents: dict[str, Array] = {}
+
+    def choose(simplified: FloatGraph, seen: Mapping[str, ValueRange]) -> Mapping[str, Array]:
+        exponents.update(channel_exponents(simplified, seen))
+        return exponents
+
+    ranges = calibrate(graph, calibration, choose, progress)
+    plan = make_plan(graph, ranges, options, exponents)
     lowering = Lowering(graph, plan, ranges, options)
     model = lowering.run()
     report = _report(model, plan, ranges, len(calibration), lowering.rescales)

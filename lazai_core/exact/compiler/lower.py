@@ -135,7 +135,11 @@ class Lowering:
             if forms[form] == forms[base]:
                 self.tensors[name, form] = source
                 continue
-            self.tensors[name, form] = self.requantize(source, forms[form], exact_shift(forms[form].step, step))
+            shift: int | Array = exact_shift(forms[form].step, step)
+            if forms[form].exponents:
+                shift = np.array(forms[form].exponents) + shift
+            axis = len(self.graph.shapes[name]) - 1
+            self.tensors[name, form] = self.requantize(source, forms[form], shift, axis=axis)
 
     def requantize(
         self, source: Value, form: FormPlan, shift: int | Array, node: FloatNode | None = None, axis: int = 0
@@ -195,8 +199,8 @@ def exact_shift(target: float, source: float) -> int:
 
 def clipped(form: FormPlan, node: FloatNode | None) -> tuple[int, int]:
     low, high = node.attributes.get("clip", (None, None)) if node is not None else (None, None)
-    bottom = form.low if low is None else max(form.low, min(form.high, round(low / form.step)))
-    top = form.high if high is None else max(bottom, min(form.high, round(high / form.step)))
+    bottom = form.low if low is None else max(form.low, min(form.high, round(low / form.step) + form.zero))
+    top = form.high if high is None else max(bottom, min(form.high, round(high / form.step) + form.zero))
     return bottom, top
 
 
@@ -206,15 +210,20 @@ def _linear(lowering: Lowering, node: FloatNode) -> None:
     if weight not in constants or bias not in constants:
         raise UnsupportedProgram(f"{node.describe()}: the weight and the bias must be constants")
     base = lowering.plan.base(node.output)
-    source = lowering.tensor(x, Form.MATMUL)
+    source, read = lowering.tensor(x, Form.MATMUL), lowering.form(x, Form.MATMUL)
+    form = lowering.form(node.output, base)
+    columns = 2.0 ** np.array(read.exponents) if read.exponents else np.ones(1)
+    mean = lowering.ranges[x].channel_mean if lowering.options.correct_bias else None
     linear = quantize_linear(
-        constants[weight],
+        constants[weight] * columns if read.exponents else constants[weight],
         constants[bias],
-        input_step=lowering.form(x, Form.MATMUL).step,
+        input_step=read.step,
+        input_zero=read.zero,
         input_top=max(abs(source.low), abs(source.high)),
-        output_step=lowering.form(node.output, base).step,
+        output_step=form.step,
+        output_zero=form.zero,
         per_channel=lowering.options.per_channel,
-        input_mean=lowering.ranges[x].channel_mean if lowering.options.correct_bias else None,
+        input_mean=None if mean is None else mean / columns,
     )
     if node.op == "dense":
         accumulator = lowering.builder.dense(source, linear.weight, linear.bias)
@@ -230,7 +239,6 @@ def _linear(lowering: Lowering, node: FloatNode) -> None:
             groups=node.attributes["groups"],
         )
         axis = 1
-    form = lowering.form(node.output, base)
     result = lowering.requantize(accumulator, form, linear.shifts, node, axis)
     lowering.tensors[node.output, base] = result
     lowering.derive(node.output, base)
@@ -291,7 +299,7 @@ def _unary(lowering: Lowering, node: FloatNode) -> None:
     base = lowering.plan.base(node.output)
     form = lowering.form(node.output, base)
     points = (np.arange(source.low, source.high + 1) * source.step).astype(np.float64)
-    entries = quantize_to(UNARY[node.attributes["function"]](points), form.step, form.high)
+    entries = quantize_to(UNARY[node.attributes["function"]](points), form.step, 1 << 20) + form.zero
     low, high = clipped(form, node)
     table = lowering.builder.constant(np.clip(entries, low, high), narrow_dtype(form))
     value = lowering.builder.table(lowering.tensor(node.inputs[0], Form.LOOKUP), table, offset=source.low)
@@ -324,7 +332,7 @@ def _layer_norm(lowering: Lowering, node: FloatNode) -> None:
         constants[bias],
         epsilon=node.attributes["epsilon"],
         input_step=lowering.form(x, Form.WIDE).step,
-        output_step=form.step,
+        output_step=form.steps(),
     )
     low, high = clipped(form, node)
     value = lowering.builder.layer_norm(

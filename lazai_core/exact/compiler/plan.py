@@ -12,11 +12,13 @@ import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
+import numpy as np
 from attrs import field, frozen, mutable
 
 from lazai_core.exact.compiler.calibrate import ValueRange
-from lazai_core.exact.compiler.float_graph import FloatGraph, FloatNode
+from lazai_core.exact.compiler.float_graph import Array, FloatGraph, FloatNode
 from lazai_core.exact.compiler.options import QuantizeOptions
+from lazai_core.exact.compiler.smooth import shifted_values
 
 SOFTMAX_PRECISION = 14
 STEP_TOLERANCE = 0.05
@@ -79,11 +81,20 @@ class Sets:
 
 @frozen(kw_only=True)
 class FormPlan:
-    """One form of one value: what a unit is worth, and the integer interval it is clamped to."""
+    """One form of one value: what a unit is worth, the integer that stands for 0, and the interval of clamping.
+
+    Channel k of the last axis is in units of `step * 2^exponents[k]` where exponents are given.
+    """
 
     step: float
     low: int
     high: int
+    zero: int = 0
+    exponents: tuple[int, ...] = ()
+
+    def steps(self) -> Array | float:
+        """What a unit is worth, per channel where the channels differ."""
+        return self.step * 2.0 ** np.array(self.exponents) if self.exponents else self.step
 
 
 @mutable(kw_only=True)
@@ -120,9 +131,15 @@ def operand_forms(node: FloatNode, result: set[Form]) -> list[set[Form]]:
     return [{Form.WIDE}] * count
 
 
-def make_plan(graph: FloatGraph, ranges: Mapping[str, ValueRange], options: QuantizeOptions) -> Plan:
-    """The whole decision; deterministic."""
+def make_plan(
+    graph: FloatGraph,
+    ranges: Mapping[str, ValueRange],
+    options: QuantizeOptions,
+    exponents: Mapping[str, Array],
+) -> Plan:
+    """The whole decision; deterministic. `exponents` are the channels' powers of two (see `smooth`)."""
     planner = _Planner(graph, ranges, options)
+    planner.exponents = exponents
     planner.collect_needs()
     planner.collect_classes()
     planner.assign()
@@ -138,7 +155,8 @@ class _Planner:
         self.classes = Sets()
         self.groups = Sets()
         self.mantissas: dict[str, float] = {}
-        self.steps: dict[tuple[str, Form], float] = {}
+        self.exponents: Mapping[str, Array] = {}
+        self.shifted = shifted_values(graph, ranges)
 
     def collect_needs(self) -> None:
         for value in self.graph.output_values():
@@ -187,6 +205,10 @@ class _Planner:
         entry = self.ranges[name]
         if form is Form.MATMUL:
             levels = (1 << (self.bits(name) - 1)) - 1
+            if self.is_shifted(name):
+                levels = 2 * levels + 1
+                return (entry.best_clip(levels) - min(entry.low, 0.0)) / levels
+            entry = entry.scaled or entry
             return max(entry.best_clip(levels), entry.reach * 1e-4) / levels
         if form is Form.SCORES:
             return max(self.options.score_step, entry.reach * self.options.wide_margin / 32767)
@@ -194,6 +216,9 @@ class _Planner:
             low, high = table_interval(entry, self.functions[name])
             return (high - low) / ((1 << self.options.table_bits) - 2)
         return entry.reach * self.options.wide_margin / ((1 << (self.options.wide_bits - 1)) - 1)
+
+    def is_shifted(self, name: str) -> bool:
+        return name in self.shifted and self.needs[name] == {Form.MATMUL}
 
     def bits(self, name: str) -> int:
         return self.options.bits_of.get(name, self.options.matmul_bits)
@@ -255,7 +280,13 @@ class _Planner:
             return FormPlan(step=step, low=math.floor(low / step), high=math.ceil(high / step))
         bits = {Form.MATMUL: self.bits(name), Form.WIDE: self.options.wide_bits}.get(form, 16)
         top = (1 << (bits - 1)) - 1
-        return FormPlan(step=step, low=-top, high=top)
+        if form is not Form.MATMUL:
+            return FormPlan(step=step, low=-top, high=top)
+        if self.is_shifted(name):
+            low = min(self.ranges[name].low, 0.0)
+            return FormPlan(step=step, low=-top - 1, high=top, zero=-top - 1 + math.ceil(-low / step))
+        exponents = tuple(self.exponents[name].tolist()) if name in self.exponents else ()
+        return FormPlan(step=step, low=-top, high=top, exponents=exponents)
 
     def natural_step(self, node: FloatNode) -> float | None:
         """The step of a node's accumulator when its operands alone decide it, else None."""

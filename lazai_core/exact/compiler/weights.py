@@ -30,16 +30,19 @@ def quantize_linear(
     bias: Array,
     *,
     input_step: float,
+    input_zero: int,
     input_top: int,
     output_step: float,
+    output_zero: int,
     per_channel: bool,
     input_mean: Array | None = None,
 ) -> LinearWeights:
     """Weights of a `dense` (`[N, K]`) or `conv2d` (`[O, C, kh, kw]`) for given activation steps.
 
     The step of row n is tied to `output_step * 2^-shift[n] / input_step`. Of the shifts that the row's range
-    allows, and the next ones, which clip its largest entries, the one of least square error is taken.
-    `input_mean` (per input channel) lets the bias absorb the mean effect of rounding. The shift of a row is
+    allows, and the next ones, which clip its largest entries, the one of least square error is taken. The
+    integer `input_zero` stands for an activation of 0, `output_zero` for a result of 0. `input_mean` (per input
+    channel) lets the bias absorb the mean effect of rounding. The shift of a row is
     lowered until its accumulator provably stays below 2^30.
     """
     rows = weight.reshape(weight.shape[0], -1).astype(np.float64)
@@ -59,7 +62,7 @@ def quantize_linear(
             offset = float(bias[index])
             if mean is not None:
                 offset += float(mean @ (row - entries * step))
-            value = round(offset / (output_step * 2.0**-shift))
+            value = round((offset / output_step + output_zero) * 2.0**shift - input_zero * float(entries.sum()))
             if np.abs(entries).sum() * input_top < ACCUMULATOR_SHARE and abs(value) < ACCUMULATOR_SHARE:
                 break
             shift -= 1
@@ -112,8 +115,10 @@ class NormWeights:
 NORMAL_BITS = 12
 
 
-def quantize_norm(gain: Array, bias: Array, *, epsilon: float, input_step: float, output_step: float) -> NormWeights:
-    """Gain and bias so that the result comes out in units of `output_step`.
+def quantize_norm(
+    gain: Array, bias: Array, *, epsilon: float, input_step: float, output_step: Array | float
+) -> NormWeights:
+    """Gain and bias so that the result comes out in units of `output_step` (one, or one per channel).
 
     Normals are kept with up to 12 fractional bits; the shift after the gain is the largest for which the gain
     fits int16 and the sum provably stays below 2^30.
@@ -122,18 +127,19 @@ def quantize_norm(gain: Array, bias: Array, *, epsilon: float, input_step: float
     precision = _norm_precision(size)
     normal_bits = min(NORMAL_BITS, precision)
     reach = math.isqrt(size << (2 * normal_bits)) + 2
+    gain, bias = gain / output_step, bias / output_step
     largest = max(float(np.abs(gain).max()), 1e-12)
     offset = float(np.abs(bias).max())
     shift = 24
     while shift > -14:
-        top = largest / output_step * 2.0 ** (shift - normal_bits)
-        total = reach * (top + 1) + offset / output_step * 2.0**shift
+        top = largest * 2.0 ** (shift - normal_bits)
+        total = reach * (top + 1) + offset * 2.0**shift
         if top <= 32766 and total < ACCUMULATOR_SHARE * 1.9:
             break
         shift -= 1
     return NormWeights(
-        gain=quantize_to(gain, output_step * 2.0 ** (normal_bits - shift), 32767),
-        bias=quantize_to(bias, output_step * 2.0**-shift, 1 << 29),
+        gain=quantize_to(gain, 2.0 ** (normal_bits - shift), 32767),
+        bias=quantize_to(bias, 2.0**-shift, 1 << 29),
         epsilon=max(1, round(min(size * epsilon / (input_step * input_step), 2.0**40))),
         precision=precision,
         shift_normal=precision - normal_bits,
