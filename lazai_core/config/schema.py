@@ -16,7 +16,10 @@ from lazai_core.api.entries import NAME_PATTERN
 
 from .toml_lines import KeyPath
 
-_NAME = validators.matches_re(NAME_PATTERN)
+
+def _check_name(_instance: object, _attribute: object, value: str) -> None:
+    if not NAME_PATTERN.match(value):
+        raise ValueError(f"{value!r} is no name: 2 to 32 lower-case letters, digits and dashes, a letter first")
 
 
 def _count(default: int, maximum: int, doc: str, minimum: int = 1) -> Any:
@@ -57,7 +60,7 @@ class LogLevel(StrEnum):
 class NodeSection:
     """`[node]`: who this node is, and where its files lie."""
 
-    name: str = field(validator=_NAME, metadata={"doc": "Name of this node in logs."})
+    name: str = field(validator=_check_name, metadata={"doc": "Name of this node in logs."})
     role: Role = field(default=Role.VALIDATOR, metadata={"doc": "What the node does: validator, full or worker."})
     data_dir: Path = field(default=Path("data"), metadata={"doc": "Folder of the node's stores."})
     genesis: Path = field(default=Path("genesis.json"), metadata={"doc": "The chain's genesis file."})
@@ -81,7 +84,7 @@ class PluginsSection:
 class Choice:
     """A provider, chosen by name, and its options as they stand in the file."""
 
-    use: str = field(validator=_NAME, metadata={"doc": "Name of the provider; `lazai plugins` lists them."})
+    use: str = field(validator=_check_name, metadata={"doc": "Name of the provider; `lazai plugins` lists them."})
     options: Mapping[str, Any] = field(
         factory=dict, metadata={"doc": "The provider's own options; `lazai plugins NAME` lists them."}
     )

@@ -39,7 +39,7 @@ SECRET_KEYS = frozenset(
     }
 )
 _SECRET_REASON = "a secret must not stand in a configuration"
-_SECRET_HINT = "keep it in a file of mode 0600 or in the environment, and name the file here"
+_SECRET_HINT = "keep it in a file of its own with mode 0600, and name that file where a key asks for one"
 _REFUSALS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, LazAIError)
 """What validators and converters may raise for a value they refuse."""
 

@@ -37,12 +37,16 @@ def import_plugin(candidate: Candidate) -> object:
 
 
 def traceback_of(error: BaseException) -> str:
-    """The traceback of what the plugin raised, as text, without the frames of this module."""
+    """The traceback of what the plugin raised, as text, without the frames that led to its code."""
     cause = error.__cause__ or error
     return "".join(traceback.format_exception(type(cause), cause, _outside(cause.__traceback__)))
 
 
 def _outside(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
+
+
+def _is_ours(file: str) -> bool:
+    return file == __file__ or "importlib" in file

@@ -82,7 +82,9 @@ def _load_plugin(candidate: Candidate) -> _Loaded | BrokenPlugin:
     attempt = _Attempt(candidate=candidate)
     try:
         attempt.module = import_plugin(candidate)
-        problems = guarded(candidate, "its module", lambda: list(checks.hook_problems(candidate, attempt.module)))
+        problems = guarded(
+            candidate, messages.MODULE_MOMENT, lambda: list(checks.hook_problems(candidate, attempt.module))
+        )
     except PluginError as error:
         attempt.blame(error)
         return attempt.broken()

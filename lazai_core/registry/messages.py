@@ -52,6 +52,8 @@ KNOWN_PROVIDERS: dict[tuple[Kind, str], KnownProvider] = {
 """Names of the project's own plugins, so that a missing one can be named with its cure."""
 
 _LAST_LINES_MAX = 3
+MODULE_MOMENT = "its module"
+_AT_LOAD = frozenset({MODULE_MOMENT, "hook lazai_plugin", *(f"hook {rules.hook}" for rules in KIND_RULES.values())})
 
 
 def missing(kind: Kind, name: str, offers: Iterable[Offer], broken: Sequence[BrokenPlugin]) -> PluginMissing:
@@ -98,13 +100,18 @@ def failed_import(candidate: Candidate, error: BaseException) -> PluginBroken:
 
 
 def raised(candidate: Candidate, moment: str, error: BaseException) -> PluginBroken:
-    """A hook of the plugin raised; `moment` is the hook's name or what it was asked for."""
+    """Code of the plugin raised; `moment` is the hook's name or what it was asked for."""
     return PluginBroken(
-        f"{candidate.label}: {moment} raised\n  {summary_of(error)}\n"
-        f"  run `lazai plugins {candidate.name}` for the full traceback",
+        f"{candidate.label}: {moment} raised\n  {summary_of(error)}\n  {_advice(candidate, moment)}",
         plugin=candidate.name,
         distribution=candidate.distribution,
     )
+
+
+def _advice(candidate: Candidate, moment: str) -> str:
+    if moment in _AT_LOAD:
+        return f"run `lazai plugins {candidate.name}` for the full traceback"
+    return "`lazai --debug` shows the full traceback"
 
 
 def unusable(name: str, broken: BrokenPlugin) -> PluginBroken:

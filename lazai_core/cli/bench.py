@@ -1,0 +1,166 @@
+"""`lazai bench`: what this machine does, measured by the benchmarks that plugins offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import columns, heading, plural, print_json, style, wants_debug
+
+if TYPE_CHECKING:
+    from lazai_core.api.errors import PluginError
+    from lazai_core.api.service import Benchmark, BenchmarkResult
+    from lazai_core.registry import Candidate, Collected
+
+EXIT_FAILED = 1
+SECONDS_MAX = 3600.0
+
+
+@click.command(short_help="Measure this machine.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, SECONDS_MAX),
+    default=10.0,
+    show_default=True,
+    help="Time budget of each benchmark.",
+)
+@click.option("--list", "is_list", is_flag=True, help="List the benchmarks there are, and run none.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+def bench(names: tuple[str, ...], seconds: float, is_list: bool, as_json: bool) -> int:
+    """Run the benchmarks called NAME, or all of them, and print what was measured.
+
+    A bar is what the project holds itself to; a ratio compares with a peer measured in the same run.
+    """
+    from lazai_core.registry import discover, load_catalog
+
+    collected = load_catalog(discover()).calls.benchmarks()
+    chosen = _chosen(collected, names)
+    if is_list:
+        for line in columns([(item.name, item.summary, candidate.source) for candidate, item in chosen]):
+            click.echo(line)
+        return 0
+    failures = [error.message for error in collected.failures]
+    measured: list[tuple[Candidate, BenchmarkResult]] = []
+    for candidate, item in chosen:
+        results, error = _run(candidate, item, seconds)
+        measured.extend((candidate, result) for result in results)
+        if error is not None:
+            failures.append(_failure_text(error))
+    if as_json:
+        print_json(_document(measured, failures, seconds))
+    else:
+        for line in _lines(measured, failures):
+            click.echo(line)
+    return EXIT_FAILED if failures else 0
+
+
+def _chosen(collected: Collected[Benchmark], names: Sequence[str]) -> list[tuple[Candidate, Benchmark]]:
+    known = [item.name for _, item in collected.items]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        from lazai_core.registry.messages import near_match
+
+        match = near_match(unknown[0], known)
+        hint = f" Did you mean '{match}'?" if match else f" There are: {', '.join(known) or 'none'}."
+        raise click.UsageError(f"no benchmark is called '{unknown[0]}'.{hint}")
+    return [(candidate, item) for candidate, item in collected.items if not names or item.name in names]
+
+
+def _run(candidate: Candidate, item: Benchmark, seconds: float) -> tuple[list[BenchmarkResult], PluginError | None]:
+    from lazai_core.api.errors import PluginError
+    from lazai_core.api.service import BenchmarkResult
+    from lazai_core.registry.guard import guarded
+
+    from .progress import progress
+
+    with progress(item.name) as report:
+        try:
+            found: list[Any] = guarded(candidate, f"benchmark {item.name}", lambda: list(item.run(seconds, report)))
+        except PluginError as error:
+            return [], error
+    return [result for result in found if isinstance(result, BenchmarkResult)], None
+
+
+def _failure_text(error: PluginError) -> str:
+    from lazai_core.registry.guard import traceback_of
+
+    return f"{error.message}\n{traceback_of(error).rstrip()}" if wants_debug() else error.message
+
+
+def machine_line() -> str:
+    """The machine that was measured, on one line."""
+    machine = machine_document()
+    return (
+        f"{machine['processor']}, {plural(machine['usable_cores'], 'usable core')}, {machine['memory']}; "
+        f"Python {machine['python']}, lazai-core {machine['lazai_core']}"
+    )
+
+
+def machine_document() -> dict[str, Any]:
+    """The machine that was measured, for scripts."""
+    import platform
+    from pathlib import Path
+
+    import psutil
+
+    import lazai_core
+
+    from .machine_checks import usable_cores
+    from .output import bytes_text
+
+    processor = platform.processor() or platform.machine()
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        models = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+        processor = models[0] if models else processor
+    except OSError:
+        pass
+    return {
+        "processor": processor,
+        "usable_cores": usable_cores(),
+        "memory": bytes_text(int(psutil.virtual_memory().total)),
+        "python": platform.python_version(),
+        "lazai_core": lazai_core.__version__,
+    }
+
+
+def _document(
+    measured: Sequence[tuple[Candidate, BenchmarkResult]], failures: Sequence[str], seconds: float
+) -> dict[str, Any]:
+    from attrs import asdict
+
+    results = [asdict(result) | {"plugin": candidate.name} for candidate, result in measured]
+    return {"machine": machine_document(), "seconds": seconds, "results": results, "failures": list(failures)}
+
+
+def _lines(measured: Sequence[tuple[Candidate, BenchmarkResult]], failures: Sequence[str]) -> Iterator[str]:
+    yield machine_line()
+    rows = [
+        (result.name, number_text(result.value), result.unit, result.bar, _peer_text(result), result.notes)
+        for _, result in measured
+    ]
+    if rows:
+        yield ""
+        header, *body = columns([("benchmark", "value", "unit", "bar", "peer", "notes"), *rows], right=(1,))
+        yield heading(header)
+        yield from body
+    for text in failures:
+        yield f"\n{style('FAIL', 'red')}  {text}"
+    if not rows and not failures:
+        yield "no benchmark is installed"
+
+
+def _peer_text(result: BenchmarkResult) -> str:
+    return f"{result.ratio:.2f} x {result.peer}" if result.peer and result.ratio else result.peer
+
+
+def number_text(value: float) -> str:
+    """Three significant digits, thousands apart, no exponent for the sizes that occur."""
+    if value == 0 or not -1e15 < value < 1e15:
+        return f"{value:g}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 0.001 else f"{value:.3g}"

@@ -1,0 +1,108 @@
+"""What `lazai init` writes: a chain's genesis and a node's configuration, made from what is installed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from lazai_core.api.types import Address
+from lazai_core.chain.genesis import Genesis
+from lazai_core.config.render import TemplateChoice, render_template
+from lazai_core.registry import Catalog, Kind, Offer
+
+PREFERENCES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.CONSENSUS: ("solo",),
+    Kind.COPROCESSOR: ("torch", "reference"),
+    Kind.PROOF_SYSTEM: ("attestation",),
+    Kind.GAS_POLICY: ("eip1559", "flat"),
+    Kind.STORAGE: ("lmdb", "sqlite"),
+    Kind.SERVICE: ("openai", "ethereum-rpc"),
+}
+"""For a node alone on its chain: the first of each that is installed; of services all."""
+
+SERVICES = frozenset({Kind.SERVICE})
+COIN_WEI = 10**18
+VALIDATOR_BALANCE_WEI = 1_000_000 * COIN_WEI
+FUNDED_BALANCE_WEI = 10_000 * COIN_WEI
+BLOCK_GAS_LIMIT = 60_000_000
+BASE_FEE_WEI = 1_000_000_000
+INLINE_FLOPS_MAX = 20_000_000
+INLINE_MEMORY_BYTES_MAX = 16 << 20
+
+
+@frozen(kw_only=True)
+class Parts:
+    """The providers of a new node."""
+
+    chosen: tuple[Offer, ...]
+    precompiles: tuple[Offer, ...]
+
+    @property
+    def genesis_plugins(self) -> dict[str, int]:
+        """Consensus-critical names and versions, as the genesis fixes them."""
+        offers = (*self.chosen, *self.precompiles)
+        return {offer.genesis_key: offer.genesis_version for offer in offers if offer.genesis_version}
+
+
+def choose_parts(catalog: Catalog) -> Parts:
+    """The preferred provider of every kind. Raises PluginMissing or PluginBroken where there is none."""
+    chosen = [offer for kind in PREFERENCES for offer in _preferred(catalog, kind)]
+    return Parts(chosen=tuple(chosen), precompiles=catalog.precompiles())
+
+
+def _preferred(catalog: Catalog, kind: Kind) -> Iterator[Offer]:
+    there = {offer.name: offer for offer in catalog.offers(kind)}
+    found = [there[name] for name in PREFERENCES[kind] if name in there]
+    if kind in SERVICES:
+        yield from found
+    elif found:
+        yield found[0]
+    else:
+        # Whatever is wrong, the catalog says it best.
+        yield catalog.find(kind, PREFERENCES[kind][-1])
+
+
+def new_genesis(
+    parts: Parts, *, chain_id: int, validator: Address, funded: Sequence[Address] = (), timestamp: int | None = None
+) -> Genesis:
+    """A chain of one validator, which also governs the gas parameters. Amounts in wei."""
+    from lazai_core.api.consensus import Validator
+    from lazai_core.api.types import Gas, Wei
+    from lazai_core.chain.system_contracts import DEFAULT_GAS_PARAMETERS, genesis_contracts
+    from lazai_core.registry.catalog import address_of
+
+    balances = {address: Wei(FUNDED_BALANCE_WEI) for address in funded}
+    balances[validator] = Wei(VALIDATOR_BALANCE_WEI)
+    addresses = [Address(address_of(offer)) for offer in parts.precompiles]
+    return Genesis(
+        chain_id=chain_id,
+        timestamp=int(time.time()) if timestamp is None else timestamp,
+        block_gas_limit=Gas(BLOCK_GAS_LIMIT),
+        base_fee_per_gas=Wei(BASE_FEE_WEI),
+        compute_base_fee_per_gas=Wei(BASE_FEE_WEI),
+        inline_flops_max=INLINE_FLOPS_MAX,
+        inline_memory_bytes_max=INLINE_MEMORY_BYTES_MAX,
+        validators=(Validator(address=validator, power=1),),
+        governor=validator,
+        gas_parameters=DEFAULT_GAS_PARAMETERS,
+        balances=balances,
+        plugins=parts.genesis_plugins,
+        contracts=genesis_contracts(governor=validator, gas_parameters=DEFAULT_GAS_PARAMETERS, precompiles=addresses),
+    )
+
+
+def new_config(parts: Parts, *, name: str) -> str:
+    """The configuration as commented TOML."""
+    return render_template({"name": name}, [_template_choice(offer) for offer in parts.chosen])
+
+
+def _template_choice(offer: Offer) -> TemplateChoice:
+    return TemplateChoice(
+        section=str(offer.kind),
+        use=offer.name,
+        comment=f"{offer.entry.summary} ({offer.source})",
+        is_array=offer.kind in (Kind.PROOF_SYSTEM, Kind.SERVICE),
+        options_class=offer.entry.options,
+    )
