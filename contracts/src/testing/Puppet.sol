@@ -16,9 +16,6 @@ contract Puppet {
     /// @notice How often coins arrived.
     uint256 public payments;
 
-    /// @notice A call failed; `reason` is its revert data.
-    error CallFailed(uint256 index, bytes reason);
-
     receive() external payable {
         payments += 1;
         if (reaction.target == address(0)) return;
@@ -26,12 +23,15 @@ contract Puppet {
         require(done || !insists);
     }
 
-    /// @notice Makes calls one after the other; all or none.
+    /// @notice Makes calls one after the other, all or none; reverts as the first that fails.
     /// @param calls The calls.
     function perform(Call[] calldata calls) external payable {
         for (uint256 index = 0; index < calls.length; index++) {
             (bool done, bytes memory reason) = calls[index].target.call(calls[index].data);
-            if (!done) revert CallFailed(index, reason);
+            if (done) continue;
+            assembly ("memory-safe") {
+                revert(add(reason, 32), mload(reason))
+            }
         }
     }
 

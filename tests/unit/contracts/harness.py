@@ -47,13 +47,13 @@ GOVERNOR, USER, NODE, WORKER, AUTHOR, OTHER = (
 
 @frozen(kw_only=True)
 class Outcome:
-    """What a transaction did. `error` describes the revert, empty on success; `paid` is what gas cost its sender."""
+    """What a transaction did. `error` describes the revert, empty on success; `spent` is the sender's loss in wei."""
 
     error: str
     output: bytes
     logs: tuple[tuple[Address, tuple[bytes, ...], bytes], ...]
     gas_used: int
-    paid: Wei
+    spent: Wei
 
     def values(self, *types: str) -> tuple[Any, ...]:
         """The decoded return data of a call that succeeded."""
@@ -167,14 +167,13 @@ class World:
         computation = self.state.apply_transaction(SpoofTransaction(transaction, from_=sender))
         self.state.lock_changes()
         failed = computation.is_error
-        paid = before - self.balance(sender) - (0 if failed else value)
         self.advance()
         return Outcome(
             error=_error_of(computation),
             output=b"" if failed else bytes(computation.output),
             logs=tuple(_log(*entry) for entry in computation.get_log_entries()),
-            gas_used=paid // gas_price if gas_price else 0,
-            paid=Wei(paid),
+            gas_used=_gas_used(computation, data, gas),
+            spent=Wei(before - self.balance(sender)),
         )
 
     def deploy(self, sender: Address, name: str, types: Sequence[str] = (), values: Sequence[Any] = ()) -> Address:
@@ -199,7 +198,16 @@ class World:
         context = self.state.get_transaction_context_class()(gas_price=0, origin=sender)
         computation = self.state.computation_class.apply_message(self.state, message, context)
         self.state.revert(snapshot)
-        return Outcome(error=_error_of(computation), output=bytes(computation.output), logs=(), gas_used=0, paid=Wei(0))
+        output, error = bytes(computation.output), _error_of(computation)
+        return Outcome(error=error, output=output, logs=(), gas_used=0, spent=Wei(0))
+
+
+def _gas_used(computation: Any, data: bytes, gas: int) -> int:
+    """Gas of a receipt: refunds up to a fifth (EIP-3529), calldata at its floor or more (EIP-7623)."""
+    used = gas - int(computation.get_gas_remaining())
+    used -= min(int(computation.get_gas_refund()), used // 5)
+    zeros = data.count(0)
+    return max(used, 21_000 + 10 * zeros + 40 * (len(data) - zeros))
 
 
 def _log(address: bytes, topics: Sequence[int], data: bytes) -> tuple[Address, tuple[bytes, ...], bytes]:

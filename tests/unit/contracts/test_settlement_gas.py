@@ -26,6 +26,7 @@ def ratio_of(inputs: tuple[bytes, ...], dats: int = 0, runs: int = 1, gas: int =
             world, signed_request(model, dats=names, counter=counter, max_cost=10 * COIN), inputs, gas_price=BASE_FEE
         )
         assert not outcome.error, outcome.error
+        assert outcome.spent == outcome.gas_used * BASE_FEE
         found.append(((earnings_of(world, NODE) - before) // BASE_FEE, outcome.gas_used))
     return found
 
