@@ -100,7 +100,7 @@ def _refuse_existing(folder: Path) -> None:
     existing = [path for path in paths if path.exists() or path.is_symlink()]
     if existing:
         names = ", ".join(str(path) for path in existing)
-        raise click.UsageError(f"{names} exists already, and nothing is overwritten. Choose another folder.")
+        raise click.UsageError(f"already there, and never overwritten: {names}. Choose another folder.")
 
 
 def _addresses(texts: tuple[str, ...]) -> list[Address]:

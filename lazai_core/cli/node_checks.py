@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import time
-from collections.abc import Callable, Iterator
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lazai_core.api.errors import LazAIError
@@ -48,6 +45,7 @@ def node_findings(selection: Selection) -> Iterator[Finding]:
     yield from check_genesis(selection)
     for index in range(len(selection.loaded.config.model)):
         yield check_model(selection, index)
+    yield from check_assembly(selection)
     yield from port_findings(selection)
 
 
@@ -160,34 +158,29 @@ def _genesis(selection: Selection) -> Genesis | Finding:
 
 
 def check_model(selection: Selection, index: int) -> Finding:
-    """A model's folder: its files belong together."""
+    """A model's folder: its files are there and belong together."""
+    from lazai_core.node.models import read_model_folder
+
     path = selection.loaded.config.model[index].path
     check = f"model {path.name}"
     try:
-        return _check_model(check, path)
-    except (OSError, ValueError, LazAIError) as error:
-        return failure(check, f"{path}: {error}", "compile or fetch the model again")
+        model = read_model_folder(path)
+    except LazAIError as error:
+        return failure(check, error.message, error.hint)
+    size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+    return fine(check, f"{model.manifest.name}, {bytes_text(size)}, digest {model.digest.hex()[:16]}…")
 
 
-def _check_model(check: str, path: Path) -> Finding:
-    from lazai_core.exact.program_file import read_program
+def check_assembly(selection: Selection) -> Iterator[Finding]:
+    """Whether the chosen parts can be joined. What other checks have already said is not said again."""
+    from lazai_core.api.errors import AssemblyError
+    from lazai_core.node.blueprint import make_blueprint
 
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    if not isinstance(manifest, dict):
-        raise ValueError("manifest.json holds no object")
-    program = read_program(path / "program.laz").program
-    wanted = [("program_digest", lambda: program.digest().hex(), "program.laz")]
-    if manifest.get("tokenizer_sha256"):
-        wanted.append(
-            ("tokenizer_sha256", lambda: sha256((path / "tokenizer.json").read_bytes()).hexdigest(), "tokenizer.json")
-        )
-    for key, digest, file in wanted:
-        _require_digest(manifest, key, digest, file)
-    size = bytes_text((path / "program.laz").stat().st_size)
-    return fine(check, f"{manifest.get('name', path.name)}, {size}, digest {program.digest().hex()[:16]}…")
-
-
-def _require_digest(manifest: dict[str, object], key: str, digest: Callable[[], str], file: str) -> None:
-    said, found = str(manifest.get(key, "")).removeprefix("0x").lower(), digest()
-    if said != found:
-        raise ValueError(f"manifest.json says {key} {said or 'nothing'}, {file} has {found}")
+    try:
+        blueprint = make_blueprint(selection.loaded, selection.catalog)
+    except AssemblyError as error:
+        yield failure("assembly", error.message, error.hint)
+    except LazAIError:
+        return
+    else:
+        yield fine("assembly", f"{len(blueprint.parts)} parts fit together")

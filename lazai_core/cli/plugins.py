@@ -208,10 +208,11 @@ def _suggestion(catalog: Catalog, name: str) -> str:
 
 
 def _print_graph(path: Path) -> None:
+    from lazai_core.node.blueprint import make_blueprint
+
     from .graph import graph_lines
-    from .selection import check_selection, load_selection
+    from .selection import load_selection
 
     selection = load_selection(path)
-    check_selection(selection)
-    for line in graph_lines(selection):
+    for line in graph_lines(make_blueprint(selection.loaded, selection.catalog)):
         click.echo(line)

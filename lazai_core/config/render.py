@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from .load import LoadedConfig
-from .schema import LimitsSection, LogSection, NodeSection, PluginsSection
+from .schema import LimitsSection, LogSection, ModelSection, NodeSection, PluginsSection
 from .source import key_text
 from .structure import type_text
 from .toml_lines import KeyPath
@@ -51,7 +51,7 @@ def render_template(node: Mapping[str, object], choices: Sequence[TemplateChoice
         "# Secrets never stand here.",
         _section("[node]", NodeSection, node),
         *(_choice(choice) for choice in choices),
-        _section("# [[model]]", None, {}) + '\n# path = "models/digits"  # Folder of a model to serve.',
+        _section("# [[model]]", ModelSection, {}),
         _section("[plugins]", PluginsSection, {}),
         _section("[limits]", LimitsSection, {}),
         _section("[log]", LogSection, {}),
@@ -66,7 +66,7 @@ def option_docs(options_class: type[Any]) -> tuple[OptionDoc, ...]:
         OptionDoc(
             name=field.alias,
             type=type_text(hints.get(field.name, Any)),
-            default=_default_text(field),
+            default=_default_text(field, hints.get(field.name, Any)),
             doc=str(field.metadata.get("doc", "")),
         )
         for field in attrs.fields(options_class)
@@ -107,17 +107,18 @@ def _quoted(text: str) -> str:
     return dumps({"x": text})[len("x = ") : -1]
 
 
-def _section(header: str, cls: type[Any] | None, values: Mapping[str, object]) -> str:
-    lines = [header]
-    if cls is not None:
-        lines += [_line(doc, values) for doc in option_docs(cls) if doc.name in values or doc.default]
-    return "\n".join(lines)
+def _section(header: str, cls: type[Any], values: Mapping[str, object]) -> str:
+    settings = [
+        (_setting(option, values), option.doc) for option in option_docs(cls) if option.name in values or option.default
+    ]
+    width = max((len(setting) for setting, _ in settings), default=0)
+    return "\n".join([header, *(f"{setting.ljust(width)}  # {doc}" for setting, doc in settings)])
 
 
-def _line(option: OptionDoc, values: Mapping[str, object]) -> str:
+def _setting(option: OptionDoc, values: Mapping[str, object]) -> str:
     if option.name in values:
-        return f"{option.name} = {toml_value(values[option.name])}  # {option.doc}"
-    return f"# {option.name} = {option.default}  # {option.doc}"
+        return f"{option.name} = {toml_value(values[option.name])}"
+    return f"# {option.name} = {option.default}"
 
 
 def _choice(choice: TemplateChoice) -> str:
@@ -130,8 +131,12 @@ def _choice(choice: TemplateChoice) -> str:
     return "\n".join(lines)
 
 
-def _default_text(field: Any) -> str:
+def _default_text(field: Any, hint: Any) -> str:
+    """The default as TOML; where there is none that TOML can say, the field's `metadata["example"]`."""
     default = field.default
+    example = field.metadata.get("example")
+    if example is not None:
+        return toml_value(example)
     if default is attrs.NOTHING:
         return ""
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
@@ -139,7 +144,7 @@ def _default_text(field: Any) -> str:
             return '""'
         default = default.factory()
     if default is None:
-        return "[]" if "list" in type_text(field.type) else '""'
+        return "[]" if "list" in type_text(hint) else '""'
     if attrs.has(type(default)):
         return "{}"
     return toml_value(default)

@@ -66,7 +66,7 @@ class NodeSection:
     genesis: Path = field(default=Path("genesis.json"), metadata={"doc": "The chain's genesis file."})
     key_file: Path = field(
         default=Path("keys/node.json"),
-        metadata={"doc": "The node's encrypted key; its password is in LAZAI_KEY_PASSWORD or in <key_file>.password."},
+        metadata={"doc": "Encrypted key; its password: LAZAI_KEY_PASSWORD or <key_file>.password."},
     )
 
 
@@ -75,7 +75,11 @@ class PluginsSection:
     """`[plugins]`: which installed plugins are loaded."""
 
     allow: tuple[str, ...] | None = field(
-        default=None, metadata={"doc": "Load only these distributions or plugins (the built-in one always)."}
+        default=None,
+        metadata={
+            "doc": "Load only these distributions or plugins (the built-in one always).",
+            "example": ["lazai-gas-eip1559"],
+        },
     )
     deny: tuple[str, ...] = field(default=(), metadata={"doc": "Never load these distributions or plugins."})
 
@@ -95,7 +99,8 @@ class PrecompilesSection:
     """`[precompiles]`: which precompiled contracts the chain has; the genesis fixes them."""
 
     use: tuple[str, ...] | None = field(
-        default=None, metadata={"doc": "Names of precompiles; without it all built-in ones."}
+        default=None,
+        metadata={"doc": "Names of precompiles; without it all built-in ones.", "example": ["ai-call", "proof-check"]},
     )
     options: Mapping[str, Mapping[str, Any]] = field(
         factory=dict, metadata={"doc": "Options by precompile, as [precompiles.options.NAME]."}
@@ -106,7 +111,12 @@ class PrecompilesSection:
 class ModelSection:
     """`[[model]]`: a model this node serves."""
 
-    path: Path = field(metadata={"doc": "Folder with manifest.json, program.laz and, for text, tokenizer.json."})
+    path: Path = field(
+        metadata={
+            "doc": "Folder with manifest.json, program.laz and, for text, tokenizer.json.",
+            "example": "models/digits",
+        }
+    )
 
 
 @frozen(kw_only=True)
@@ -120,7 +130,11 @@ class LimitsSection:
     transactions_max: int = _count(4096, 1_000_000, "Transactions that wait for a block.")
     transactions_bytes_max: int = _count(64 << 20, 1 << 34, "Bytes of these transactions.")
     transactions_per_account_max: int = _count(256, 100_000, "Of them, those of one sender.")
-    records_bytes_max: int = _count(256 << 20, 1 << 34, "Bytes of compute records that wait for a block.")
+    transaction_wait_ms_max: int = _count(
+        3_600_000, 86_400_000, "Milliseconds a transaction may wait for an earlier nonce."
+    )
+    records_max: int = _count(4096, 1_000_000, "Compute records that wait for a block.")
+    records_bytes_max: int = _count(256 << 20, 1 << 34, "Bytes of these records.")
     records_blocks_max: int = _count(64, 100_000, "Blocks after which an unused record is dropped.")
     compute_threads: int = _count(1, 256, "Jobs that compute at once.")
     compute_queue_max: int = _count(256, 100_000, "Jobs that wait for a thread.")

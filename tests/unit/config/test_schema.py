@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -30,11 +31,10 @@ def test_every_key_is_documented_in_one_sentence() -> None:
 
 
 def test_limits_are_those_of_the_runtime() -> None:
-    limits = LimitsSection()
+    limits = attrs.asdict(LimitsSection())
+    runtime = attrs.asdict(RuntimeOptions())
 
-    given = {name: getattr(limits, name) for name in attrs.fields_dict(RuntimeOptions)}
-
-    assert given == attrs.asdict(RuntimeOptions())
+    assert {name: limits.get(name) for name in runtime} == runtime
 
 
 @attrs.frozen(kw_only=True)
@@ -62,8 +62,8 @@ def test_a_template_is_a_configuration_and_says_the_defaults() -> None:
     assert config.node.name == "alpha"
     assert config.coprocessor.options == {"maximum": 3}
     assert config.proof[0].options == {}
-    assert "# requests_open_max = 256  # Requests under way at once." in text
-    assert '# listen = "127.0.0.1:8000"  # Address.' in text
+    assert re.search(r"\n# requests_open_max = 256 +# Requests under way at once\.\n", text)
+    assert '\n# listen = "127.0.0.1:8000"  # Address.' in text
 
 
 def test_a_template_with_every_comment_taken_off_is_still_toml() -> None:
