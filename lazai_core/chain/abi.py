@@ -101,6 +101,10 @@ class AbiReader:
             raise EncodingError(f"word {position} does not fit {bits} bits")
         return value
 
+    def address(self, position: int) -> Address:
+        """Address at a position of the head."""
+        return Address(self.number(position, 8 * ADDRESS_BYTES).to_bytes(ADDRESS_BYTES, "big"))
+
     def bytes_(self, position: int, size_max: int) -> bytes:
         """Byte string whose offset stands at a position of the head."""
         start, size = self._tail(position, size_max)
@@ -121,14 +125,35 @@ class AbiReader:
             int.from_bytes(data[index : index + _WORD_BYTES], "big") for index in range(0, len(data), _WORD_BYTES)
         )
 
+    def byte_strings(self, position: int, count_max: int) -> tuple[bytes, ...]:
+        """List of byte strings whose offset stands at a position of the head; together no longer than the arguments."""
+        start, count = self._tail(position, count_max)
+        if count * _WORD_BYTES > len(self._data) - start:
+            raise EncodingError(f"the list at word {position} is longer than the arguments")
+        items = AbiReader(self._data[start:], count)
+        found: list[bytes] = []
+        left = len(self._data)
+        for index in range(count):
+            found.append(items.bytes_(index, left))
+            left -= len(found[-1])
+        return tuple(found)
+
+    def nested(self, position: int, head_words: int) -> AbiReader:
+        """Reader of a tuple whose offset stands at a position of the head."""
+        return AbiReader(self._data[self._offset(position) :], head_words)
+
     def _tail(self, position: int, length_max: int) -> tuple[int, int]:
-        offset = self.number(position)
-        if offset % _WORD_BYTES or not self._head_bytes <= offset <= len(self._data) - _WORD_BYTES:
-            raise EncodingError(f"the offset at word {position} points outside the arguments")
+        offset = self._offset(position)
         length = int.from_bytes(self._data[offset : offset + _WORD_BYTES], "big")
         if length > length_max:
             raise EncodingError(f"the value at word {position} announces a length above {length_max}")
         return offset + _WORD_BYTES, length
+
+    def _offset(self, position: int) -> int:
+        offset = self.number(position)
+        if offset % _WORD_BYTES or not self._head_bytes <= offset <= len(self._data) - _WORD_BYTES:
+            raise EncodingError(f"the offset at word {position} points outside the arguments")
+        return offset
 
     def _part(self, start: int, size: int, position: int) -> bytes:
         if start + size > len(self._data):

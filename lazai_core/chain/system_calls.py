@@ -9,7 +9,7 @@ from attrs import field, frozen
 from lazai_core.api.authorization import Authorization
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.gas_parameters import GasParameters
-from lazai_core.api.hashing import keccak256
+from lazai_core.api.hashing import SIGNATURE_BYTES, keccak256
 from lazai_core.api.job import INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, PROOF_BYTES_MAX, SYSTEM_NAME_BYTES_MAX
 from lazai_core.api.types import Address, DatId, Gas, Hash32, ModelId, Wei
 
@@ -17,7 +17,6 @@ from .abi import (
     SELECTOR_BYTES,
     AbiReader,
     address_word,
-    decode_arguments,
     encode_arguments,
     encode_call,
     selector,
@@ -53,6 +52,8 @@ SETTLED_TOPIC = keccak256(b"Settled(bytes32,address,address,uint256,uint256)")
 
 DATS_MAX = 256
 """Most data tokens that one job can name."""
+INPUTS_MAX = 65_536
+"""More inputs than any block has gas for."""
 
 
 @frozen(kw_only=True)
@@ -101,7 +102,7 @@ class InferResult:
         return cls(
             output=reader.bytes_(0, OUTPUT_BYTES_MAX),
             compute_gas=Gas(reader.number(1)),
-            worker=Address(reader.number(2, 160).to_bytes(20, "big")),
+            worker=reader.address(2),
         )
 
 
@@ -208,29 +209,26 @@ def encode_execute(authorization: Authorization, inputs: Sequence[bytes], proof_
 
 def decode_execute(data: bytes) -> tuple[Authorization, tuple[bytes, ...], str]:
     """Inverse of `encode_execute`. Raises EncodingError."""
-    if data[:SELECTOR_BYTES] != selector(EXECUTE):
-        raise EncodingError("the calldata does not call Settlement.execute")
-    values = decode_arguments([REQUEST, "bytes", "bytes[]", "string"], data[SELECTOR_BYTES:])
-    (user, node, model, body_hash, dats, max_cost, expiry, lane, counter), signature, inputs, proof_system = values
+    arguments = _arguments(EXECUTE, data, 4)
+    request = arguments.nested(0, 9)
     authorization = Authorization(
-        user=Address(bytes.fromhex(user[2:])),
-        node=Address(bytes.fromhex(node[2:])),
-        model=ModelId(model),
-        body_hash=Hash32(body_hash),
-        dats=tuple(DatId(dat) for dat in dats),
-        max_cost=Wei(max_cost),
-        expiry=expiry,
-        lane=lane,
-        counter=counter,
-        signature=signature,
+        user=request.address(0),
+        node=request.address(1),
+        model=ModelId(request.word(2)),
+        body_hash=Hash32(request.word(3)),
+        dats=tuple(DatId(dat) for dat in request.numbers(4, DATS_MAX)),
+        max_cost=Wei(request.number(5)),
+        expiry=request.number(6, 64),
+        lane=request.number(7, 64),
+        counter=request.number(8, 64),
+        signature=arguments.bytes_(1, SIGNATURE_BYTES),
     )
-    return authorization, tuple(inputs), proof_system
+    return authorization, arguments.byte_strings(2, INPUTS_MAX), arguments.text(3, SYSTEM_NAME_BYTES_MAX)
 
 
 def decode_outputs(data: bytes) -> tuple[bytes, ...]:
     """What `Settlement.execute` returned: job output bytes, one a run. Raises EncodingError."""
-    (outputs,) = decode_arguments(["bytes[]"], data)
-    return tuple(outputs)
+    return AbiReader(data, 1).byte_strings(0, INPUTS_MAX)
 
 
 def job_salt(user: Address, lane: int, counter: int, index: int) -> bytes:

@@ -98,6 +98,7 @@ def test_results_come_back(output: bytes, gas: int, worker: bytes) -> None:
 def test_execute_calls_come_back(inputs: list[bytes], dats: list[int], name: str) -> None:
     request = signed_request(ModelId(b"\x01" * 32), dats=tuple(dats), lane=2**64 - 1)
 
+    assert decode_outputs(encode(["bytes[]"], [inputs])) == tuple(inputs)
     assert decode_execute(encode_execute(request, inputs, name)) == (request, tuple(inputs), name)
 
 
@@ -174,6 +175,15 @@ def test_a_list_that_claims_more_than_there_is_costs_nothing() -> None:
 
     with pytest.raises(EncodingError, match="longer than the arguments"):
         reader.numbers(0, 2**50)
+
+
+def test_many_offsets_to_one_long_value_are_refused() -> None:
+    count, blob = 1000, bytes(32_000)
+    head = [32, count, *[32 * count] * count, len(blob)]
+    data = b"".join(word.to_bytes(32, "big") for word in head) + blob
+
+    with pytest.raises(EncodingError, match="length above"):
+        decode_outputs(data)
 
 
 def test_a_list_of_bytes_that_claims_more_than_there_is_costs_nothing() -> None:
