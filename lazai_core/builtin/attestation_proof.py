@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from attrs import define, field, frozen
+from attrs import define
 
 from lazai_core.api.compute import CancelToken, ConstantSource, Coprocessor, LoadedModel, TraceHandle
 from lazai_core.api.encoding import domain_hash
@@ -32,21 +32,13 @@ from lazai_core.api.proof import (
 )
 from lazai_core.api.types import ADDRESS_BYTES, Address, Gas, Hash32, ModelId
 
+from .options import AttestationOptions
+
 NAME = "attestation"
 VERSION = 1
 PROOF_BYTES = ADDRESS_BYTES + SIGNATURE_BYTES
 # ECRECOVER costs 3000 (yellow paper, appendix E); the rest is hashing and bookkeeping.
 VERIFICATION_GAS = Gas(5000)
-
-
-@frozen(kw_only=True)
-class AttestationOptions:
-    """How a verifier works."""
-
-    cache_entries_max: int = field(
-        default=4096, metadata={"doc": "verified statements remembered, so that none is run twice", "minimum": 1}
-    )
-    models_loaded_max: int = field(default=8, metadata={"doc": "models kept loaded for running again", "minimum": 1})
 
 
 @define(kw_only=True)

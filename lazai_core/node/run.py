@@ -1,0 +1,122 @@
+"""`run_node`: from a configuration file to a node that runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from lazai_core.api.errors import AssemblyError, ConfigError, InvalidGenesis, LazAIError, PluginError
+from lazai_core.api.types import to_hex
+from lazai_core.config import load_config
+from lazai_core.config.schema import LogFormat, NodeConfig
+from lazai_core.registry import Catalog, discover, load_catalog
+
+from .assemble import Node, assemble
+from .blueprint import Blueprint, make_blueprint
+from .logs import configure_logs
+from .supervisor import supervise
+
+log = structlog.get_logger(__name__)
+
+EXIT_STOPPED = 0
+EXIT_FAILED = 1
+EXIT_CONFIGURATION = 2
+
+
+def plan_node(config_path: Path) -> Blueprint:
+    """The checked plan of a configuration file. Raises ConfigError, InvalidGenesis or AssemblyError."""
+    loaded = load_config(config_path, environ=os.environ)
+    plugins = loaded.config.plugins
+    catalog = load_catalog(discover(allow=plugins.allow, deny=plugins.deny))
+    return make_blueprint(loaded, catalog)
+
+
+def run_node(config_path: Path, *, dry_run: bool = False) -> int:
+    """Run the node until it is interrupted. Returns the exit code: 0 stopped, 1 failed, 2 wrong configuration."""
+    started_ns = time.monotonic_ns()
+    try:
+        blueprint = plan_node(config_path)
+    except (ConfigError, InvalidGenesis, AssemblyError, PluginError) as error:
+        _tell(str(error))
+        return EXIT_CONFIGURATION
+    if dry_run:
+        sys.stdout.write("\n".join(blueprint.lines()) + "\n")
+        return EXIT_STOPPED
+    _configure(blueprint.config)
+    _warn_of_broken(blueprint.catalog)
+    try:
+        node = assemble(blueprint)
+    except LazAIError as error:
+        _tell(str(error))
+        return EXIT_CONFIGURATION if isinstance(error, AssemblyError | InvalidGenesis) else EXIT_FAILED
+    try:
+        asyncio.run(serve(node, on_ready=lambda: _log_ready(node, started_ns)))
+    except LazAIError as error:
+        log.error("node.failed", error=str(error), kind=type(error).__name__)
+        return EXIT_FAILED
+    finally:
+        node.close()
+    log.info("node.stopped", name=blueprint.config.node.name, height=node.room.vm.head.height)
+    return EXIT_STOPPED
+
+
+async def serve(node: Node, *, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Run a built node's services until SIGINT or SIGTERM; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        if stop.is_set():
+            # Whatever is durable stays so: blocks are committed in one atomic batch each.
+            os._exit(130)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted)
+    limits = node.blueprint.config.limits
+    try:
+        await supervise(
+            node.services,
+            stop,
+            on_ready=on_ready,
+            ready_timeout_ms=limits.ready_timeout_ms,
+            stop_timeout_ms=limits.stop_timeout_ms,
+        )
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _configure(config: NodeConfig) -> None:
+    form = {LogFormat.AUTO: None, LogFormat.JSON: True, LogFormat.CONSOLE: False}[config.log.format]
+    configure_logs(config.log.level.value, json_lines=form, levels={k: v.value for k, v in config.log.levels.items()})
+
+
+def _warn_of_broken(catalog: Catalog) -> None:
+    for plugin in catalog.broken:
+        log.warning("plugin.broken", plugin=plugin.candidate.label, error=str(plugin.errors[0]))
+
+
+def _log_ready(node: Node, started_ns: int) -> None:
+    config = node.blueprint.config
+    log.info(
+        "node.ready",
+        name=config.node.name,
+        chain_id=node.blueprint.genesis.chain_id,
+        address=to_hex(node.identity.address),
+        height=node.room.vm.head.height,
+        models=[model.name for model in node.gateway.served_models()],
+        services=[service.name for service in node.services],
+        start_ms=(time.monotonic_ns() - started_ns) // 1_000_000,
+    )
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")

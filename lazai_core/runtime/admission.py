@@ -1,0 +1,254 @@
+"""What a request must satisfy before any work is done for it, in a fixed order, and the call that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from lazai_core.api.authorization import Authorization
+from lazai_core.api.errors import (
+    AccessDenied,
+    BadSignature,
+    FeeTooLow,
+    InsufficientFunds,
+    InvalidInput,
+    OverLimit,
+    RequestExpired,
+    UnknownDat,
+    UnknownModel,
+)
+from lazai_core.api.hashing import keccak256
+from lazai_core.api.needs import Clock, ProgramStore
+from lazai_core.api.precompile import StatePort
+from lazai_core.api.program import Program
+from lazai_core.api.proof import ProofSystem
+from lazai_core.api.service import InferenceRequest
+from lazai_core.api.types import AI_CALL_ADDRESS, SETTLEMENT_ADDRESS, Address, DatId, ModelId, to_hex
+from lazai_core.chain.system_calls import InferCall, encode_execute
+from lazai_core.chain.system_state import dat_permits, escrow_of, next_counter, read_dat, read_model, unlocks_at
+from lazai_core.lazvm.vm import LazVM
+
+from .calls import direct_job, explain_revert, settlement_jobs
+from .lanes import Lanes, RequestKey
+from .options import RuntimeOptions
+from .pricing import Price, Pricing, bound_inputs
+from .work import NodeCall
+
+
+@frozen(kw_only=True)
+class Admitted:
+    """A request that passed every check: its price, and the calls that will answer it."""
+
+    price: Price
+    calls: tuple[NodeCall, ...]
+
+
+class Admission:
+    """Checks requests against the head's state. Reads only; who admits also opens the lane."""
+
+    def __init__(
+        self,
+        *,
+        options: RuntimeOptions,
+        vm: LazVM,
+        pricing: Pricing,
+        programs: ProgramStore,
+        proofs: Mapping[str, ProofSystem],
+        default_proof: str,
+        lanes: Lanes,
+        node: Address,
+        clock: Clock,
+    ) -> None:
+        self._options = options
+        self._vm = vm
+        self._pricing = pricing
+        self._programs = programs
+        self._proofs = proofs
+        self._default_proof = default_proof
+        self._lanes = lanes
+        self._node = node
+        self._clock = clock
+
+    def program(self, model: ModelId) -> Program:
+        """The program of a model that this node holds and the chain knows. Raises UnknownModel."""
+        program = self._programs.program(model)
+        if program is None:
+            raise UnknownModel(
+                f"this node does not serve model {to_hex(model)}", hint="ask for one of the models it lists"
+            )
+        if read_model(self._vm.state(), model) is None:
+            raise UnknownModel(
+                f"model {to_hex(model)} is not in the chain's model registry",
+                hint="register it with a transaction to the registry first",
+            )
+        return program
+
+    def check_signature(self, request: InferenceRequest, authorization: Authorization) -> None:
+        """Signature, and that what is signed is this very request. Raises BadSignature or AccessDenied."""
+        authorization.verify(self._vm.genesis.chain_id, SETTLEMENT_ADDRESS)
+        for what, signed, given in (
+            ("model", authorization.model, request.model),
+            ("body", authorization.body_hash, request.body_hash),
+            ("list of DATs", authorization.dats, request.dats or authorization.dats),
+        ):
+            if signed != given:
+                raise BadSignature(
+                    f"the authorisation is signed for another {what}", hint="sign the request that is sent"
+                )
+        if authorization.node != self._node:
+            raise AccessDenied(
+                f"the authorisation names node {to_hex(authorization.node)}, this is {to_hex(self._node)}",
+                hint="sign it for the node that it is sent to",
+            )
+
+    def admit(self, request: InferenceRequest, authorization: Authorization) -> Admitted:
+        """Every check after the signature, cheap ones first; nothing is reserved yet.
+
+        Raises the RequestRejected subclass that says what is wrong.
+        """
+        program = self.program(request.model)
+        self._check_expiry(authorization)
+        self._check_nonce(authorization)
+        system = self._proof_system(request, program)
+        self._check_inputs(request, program)
+        state = self._vm.state()
+        self._check_dats(authorization.dats, authorization.user, state)
+        self._check_funds(authorization, state)
+        price = self._pricing.price(
+            model=request.model,
+            program=program,
+            inputs=request.inputs,
+            dats=authorization.dats,
+            proof_system=system,
+        )
+        if authorization.max_cost < price.quote.cost_max:
+            raise FeeTooLow(
+                f"the request may cost {price.quote.cost_max} wei, {authorization.max_cost} are authorised",
+                quote=price.quote.cost_max,
+                hint="sign it with at least the quoted maximum cost; what is not used stays in escrow",
+            )
+        self._lanes.check_room(authorization.user)
+        return Admitted(price=price, calls=(self._settlement_call(request, authorization, system, price),))
+
+    def admit_unsigned(self, request: InferenceRequest, salts: Sequence[bytes]) -> Admitted:
+        """A request that the operator pays for: one direct call for each input."""
+        program = self.program(request.model)
+        system = self._proof_system(request, program)
+        self._check_inputs(request, program)
+        self._check_dats(request.dats, self._node, self._vm.state())
+        price = self._pricing.price(
+            model=request.model,
+            program=program,
+            inputs=request.inputs,
+            dats=request.dats,
+            proof_system=system,
+            caller=self._node,
+        )
+        calls = []
+        for data, salt in zip(request.inputs, salts, strict=True):
+            single = self._pricing.price(
+                model=request.model,
+                program=program,
+                inputs=(data,),
+                dats=request.dats,
+                proof_system=system,
+                caller=self._node,
+            )
+            call = InferCall(model=request.model, input=data, dats=request.dats, proof_system=system, salt=salt)
+            calls.append(self._direct_call(call, single))
+        return Admitted(price=price, calls=tuple(calls))
+
+    def _check_expiry(self, authorization: Authorization) -> None:
+        now = max(self._clock.now_seconds(), self._vm.head.header.timestamp)
+        if authorization.expiry < now + self._options.expiry_margin_s:
+            raise RequestExpired(
+                f"the authorisation expires at {authorization.expiry}, now is {now}",
+                hint=f"sign it to last at least {self._options.expiry_margin_s} seconds longer",
+            )
+
+    def _check_nonce(self, authorization: Authorization) -> None:
+        key = RequestKey.of(authorization)
+        self._lanes.check_turn(key, next_counter(self._vm.state(), key.user, key.lane))
+
+    def _proof_system(self, request: InferenceRequest, program: Program) -> str:
+        name = request.proof_system or self._default_proof
+        system = self._proofs.get(name)
+        if system is None:
+            raise InvalidInput(
+                f"this chain has no proof system {name!r}", hint=f"choose one of {', '.join(self._proofs)}"
+            )
+        support = system.supports(program)
+        if not support.supported:
+            raise InvalidInput(f"proof system {name} cannot prove this model: {support.reason}")
+        return name
+
+    def _check_inputs(self, request: InferenceRequest, program: Program) -> None:
+        count, size = len(request.inputs), sum(len(data) for data in request.inputs)
+        if count == 0:
+            raise InvalidInput("the request has no input")
+        if count > self._options.inputs_per_request_max:
+            raise OverLimit(
+                f"the request has {count} inputs, this node takes {self._options.inputs_per_request_max}",
+                hint="split it into several requests",
+            )
+        if size > self._options.input_bytes_max:
+            raise OverLimit(f"the inputs have {size} bytes, this node takes {self._options.input_bytes_max}")
+        bound_inputs(program, request.inputs)
+
+    def _check_dats(self, dats: Sequence[DatId], user: Address, state: StatePort) -> None:
+        now = max(self._clock.now_seconds(), self._vm.head.header.timestamp + 1)
+        for dat in dats:
+            if read_dat(state, dat) is None:
+                raise UnknownDat(f"there is no DAT {dat}", hint="register the data first, or name another DAT")
+            if not dat_permits(state, dat, user, now):
+                raise AccessDenied(f"{to_hex(user)} may not use DAT {dat}", hint="ask its owner for permission")
+
+    def _check_funds(self, authorization: Authorization, state: StatePort) -> None:
+        user = authorization.user
+        escrow, reserved = escrow_of(state, user), self._lanes.reserved(user)
+        if escrow - reserved < authorization.max_cost:
+            raise InsufficientFunds(
+                f"the escrow holds {escrow} wei, {reserved} of them for open requests; "
+                f"the request may take {authorization.max_cost}",
+                hint="deposit into the settlement contract",
+            )
+        unlocks = unlocks_at(state, user)
+        if unlocks and unlocks <= authorization.expiry:
+            raise InsufficientFunds(
+                f"the escrow can be withdrawn from second {unlocks} on, before the authorisation expires",
+                hint="lock the escrow again, or sign a request that expires earlier",
+            )
+
+    def _settlement_call(
+        self, request: InferenceRequest, authorization: Authorization, system: str, price: Price
+    ) -> NodeCall:
+        data = encode_execute(authorization, request.inputs, system)
+        return NodeCall(
+            work_id=keccak256(data),
+            sender=self._node,
+            size_bytes=len(data),
+            fixed_gas=price.fixed_gas,
+            runs=price.runs,
+            to=SETTLEMENT_ADDRESS,
+            data=data,
+            jobs=settlement_jobs(authorization, request.inputs, system, self._vm.genesis.chain_id),
+            lane=(authorization.user, authorization.lane),
+            counter=authorization.counter,
+            expiry=authorization.expiry,
+            explain=explain_revert,
+        )
+
+    def _direct_call(self, call: InferCall, price: Price) -> NodeCall:
+        data = call.encode()
+        return NodeCall(
+            work_id=keccak256(data),
+            sender=self._node,
+            size_bytes=len(data),
+            fixed_gas=price.fixed_gas,
+            runs=price.runs,
+            to=AI_CALL_ADDRESS,
+            data=data,
+            jobs=(direct_job(call, self._vm.genesis.chain_id),),
+            explain=explain_revert,
+        )

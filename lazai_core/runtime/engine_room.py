@@ -1,0 +1,242 @@
+"""All rooms of the runtime, made from the parts of a node and joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+
+from lazai_core.api.compute import Coprocessor
+from lazai_core.api.consensus import ConsensusEngine
+from lazai_core.api.gas import GasPolicy
+from lazai_core.api.job import ComputeJob, ComputeRecord
+from lazai_core.api.needs import Clock, NodeIdentity, ProgramStore, ProofSystems
+from lazai_core.api.precompile import BlockSummary, Precompile
+from lazai_core.api.proof import Rng, Verdict
+from lazai_core.api.service import ServedModel, Service
+from lazai_core.api.storage import KeyValueStore
+from lazai_core.api.types import GAS_PARAMETERS_ADDRESS, Address
+from lazai_core.chain.genesis import Genesis
+from lazai_core.lazvm.records import RecordVerifier
+from lazai_core.lazvm.vm import CallRequest, LazVM
+
+from .admission import Admission
+from .builder import Builder
+from .consensus_host import ConsensusHost
+from .execution import BoundedThreads
+from .gateway import NodeGateway, Rooms
+from .index import SettlementIndex
+from .jobs import ContractJobs
+from .lanes import Lanes
+from .mempool import Mempool
+from .namespace import PrefixedStore
+from .options import RuntimeOptions
+from .orchestrator import Orchestrator
+from .pricing import Pricing
+from .receipts import ReceiptFiles
+from .records import RecordPool
+from .signing import CallSigner
+from .workers import ComputeWorkers
+
+EXECUTION_QUEUE_MAX = 1024
+
+
+class RuntimeHooks(Protocol):
+    """The hooks of a running node."""
+
+    def route(self, job: ComputeJob, candidates: Sequence[str]) -> str | None:
+        """`lazai_route_job`."""
+
+    def observe(self, summary: BlockSummary) -> None:
+        """`lazai_block_committed`."""
+
+
+@frozen(kw_only=True)
+class Machine:
+    """The parts of a node that the runtime joins."""
+
+    options: RuntimeOptions
+    genesis: Genesis
+    store: KeyValueStore
+    precompiles: Mapping[Address, Precompile]
+    pricing_precompile: Precompile
+    gas_policy: GasPolicy
+    proofs: ProofSystems
+    tracing: Collection[str]
+    default_proof: str
+    coprocessor: Coprocessor
+    programs: ProgramStore
+    models: Mapping[str, ServedModel]
+    engine: ConsensusEngine
+    identity: NodeIdentity
+    clock: Clock
+    rng: Rng
+    calls: RuntimeHooks
+
+
+@frozen(kw_only=True)
+class EngineRoom:
+    """The joined runtime. `services` start in this order."""
+
+    vm: LazVM
+    execution: BoundedThreads
+    workers: ComputeWorkers
+    mempool: Mempool
+    records: RecordPool
+    index: SettlementIndex
+    host: ConsensusHost
+    gateway: NodeGateway
+    services: tuple[Service, ...]
+    first_call: Callable[[], object]
+    _checks: list[Callable[[], Sequence[str]]] = field(alias="checks")
+
+    def add_readiness(self, check: Callable[[], Sequence[str]]) -> None:
+        """Another source of what keeps the node from serving."""
+        self._checks.append(check)
+
+    def close(self) -> None:
+        """Stop the threads: first those that compute, then the one that commits."""
+        self.workers.close()
+        self.execution.close()
+
+
+def build_engine_room(machine: Machine) -> EngineRoom:
+    """Open the chain (a genesis block where the store is empty), catch the index up, and join the rooms."""
+    options, genesis = machine.options, machine.genesis
+    vm = LazVM(
+        genesis=genesis,
+        store=machine.store,
+        precompiles=machine.precompiles,
+        gas_policy=machine.gas_policy,
+        verify_record=RecordVerifier(machine.proofs),
+    )
+    index = SettlementIndex(
+        store=PrefixedStore(machine.store, b"p/index/"), history=vm.history, chain_id=genesis.chain_id
+    )
+    index.catch_up()
+    execution = BoundedThreads("execution", threads=1, waiting_max=EXECUTION_QUEUE_MAX)
+    mempool = Mempool(options)
+    records = RecordPool(
+        count_max=options.records_max, bytes_max=options.records_bytes_max, blocks_max=options.records_blocks_max
+    )
+    contract_jobs = ContractJobs()
+    pricing = Pricing(vm=vm, gas_policy=machine.gas_policy, ai_call=machine.pricing_precompile)
+    signer = CallSigner(vm=vm, pricing=pricing, identity=machine.identity)
+    workers = _workers(machine, vm)
+    orchestrator = Orchestrator(
+        options=options,
+        vm=vm,
+        execution=execution,
+        mempool=mempool,
+        records=records,
+        workers=workers,
+        programs=machine.programs,
+        proofs=machine.proofs,
+        route=machine.calls.route,
+        signer=signer,
+        contract_jobs=contract_jobs,
+        clock=machine.clock,
+    )
+    builder = Builder(
+        options=options,
+        vm=vm,
+        execution=execution,
+        mempool=mempool,
+        records=records,
+        orchestrator=orchestrator,
+        signer=signer,
+        node=machine.identity.address,
+    )
+    host = ConsensusHost(
+        options=options,
+        engine=machine.engine,
+        vm=vm,
+        execution=execution,
+        builder=builder,
+        mempool=mempool,
+        records=records,
+        index=index,
+        contract_jobs=contract_jobs,
+        identity=machine.identity,
+        clock=machine.clock,
+        wal=PrefixedStore(machine.store, b"p/wal/"),
+        observe=machine.calls.observe,
+    )
+    checks: list[Callable[[], Sequence[str]]] = []
+    gateway = _gateway(machine, vm, execution, pricing, mempool, orchestrator, index, checks)
+    return EngineRoom(
+        vm=vm,
+        execution=execution,
+        workers=workers,
+        mempool=mempool,
+        records=records,
+        index=index,
+        host=host,
+        gateway=gateway,
+        services=(orchestrator, host, gateway),
+        first_call=lambda: vm.call(CallRequest(to=GAS_PARAMETERS_ADDRESS, data=b"")),
+        checks=checks,
+    )
+
+
+def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
+    # A verifier of its own: the machine's belongs to the execution thread.
+    verifier = RecordVerifier(machine.proofs)
+
+    def check(job: ComputeJob, record: ComputeRecord) -> Verdict:
+        return verifier.verdict(job, record, vm.state())
+
+    return ComputeWorkers(
+        options=machine.options,
+        coprocessor=machine.coprocessor,
+        programs=machine.programs,
+        proofs=machine.proofs,
+        tracing=machine.tracing,
+        identity=machine.identity,
+        rng=machine.rng,
+        check=check,
+    )
+
+
+def _gateway(
+    machine: Machine,
+    vm: LazVM,
+    execution: BoundedThreads,
+    pricing: Pricing,
+    mempool: Mempool,
+    orchestrator: Orchestrator,
+    index: SettlementIndex,
+    checks: list[Callable[[], Sequence[str]]],
+) -> NodeGateway:
+    options = machine.options
+    lanes = Lanes(open_max=options.requests_open_max, open_per_account_max=options.requests_open_per_account_max)
+    admission = Admission(
+        options=options,
+        vm=vm,
+        pricing=pricing,
+        programs=machine.programs,
+        proofs=machine.proofs,
+        default_proof=machine.default_proof,
+        lanes=lanes,
+        node=machine.identity.address,
+        clock=machine.clock,
+    )
+    rooms = Rooms(
+        vm=vm,
+        execution=execution,
+        pricing=pricing,
+        admission=admission,
+        lanes=lanes,
+        mempool=mempool,
+        orchestrator=orchestrator,
+        index=index,
+        receipts=ReceiptFiles(history=vm.history, index=index, validators=machine.genesis.validators),
+        models=machine.models,
+        default_proof=machine.default_proof,
+        node=machine.identity.address,
+        clock=machine.clock,
+        rng=machine.rng,
+        failing=lambda: [name for check in checks for name in check()],
+    )
+    return NodeGateway(rooms)
