@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from .failures import ApiFailure, bad_request
 from .strict_json import BadJson, decode_object
@@ -45,18 +46,17 @@ async def read_body(request: Request, bytes_max: int, timeout_ms: int) -> bytes:
         raise ApiFailure(
             408, "request_timeout", f"the body did not come within {timeout_ms} ms", headers={"connection": "close"}
         ) from None
-    except ClientDisconnect:
-        raise ClientGone from None
 
 
 async def _collect(request: Request, bytes_max: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk, is_last in _chunks(request):
         size += len(chunk)
         if size > bytes_max:
             chunks.clear()
-            await _drain(request, bytes_max)
+            if not is_last:
+                await _drain(request, bytes_max)
             raise ApiFailure(
                 413,
                 "request_too_large",
@@ -67,15 +67,24 @@ async def _collect(request: Request, bytes_max: int) -> bytes:
     return b"".join(chunks)
 
 
+async def _chunks(request: Request) -> AsyncIterator[tuple[bytes, bool]]:
+    is_last = False
+    while not is_last:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        is_last = not message.get("more_body", False)
+        yield message.get("body", b""), is_last
+
+
 async def _drain(request: Request, bytes_max: int) -> None:
     # A client that is still writing when the connection closes never sees the answer.
     drained = 0
     try:
         async with asyncio.timeout(_DRAIN_MS / 1000):
-            while drained <= bytes_max:
-                message = await request.receive()
-                drained += len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body", False):
+            async for chunk, _ in _chunks(request):
+                drained += len(chunk)
+                if drained > bytes_max:
                     return
     except TimeoutError:
         return

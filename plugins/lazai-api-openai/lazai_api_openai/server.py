@@ -158,6 +158,8 @@ async def serve(app: Frame, listener: socket.socket, options: ApiOptions, ready:
         started.cancel()
         server.should_exit = True
         await _finish(serving)
+        # Requests that were cut off still write their last answer.
+        await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
         listener.close()
         app.close()
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from lazai_api_openai.authorization_header import encode_authorization
 from lazai_api_openai.options import ApiOptions
 from lazai_api_openai.service import ApiService, build_api
-
 from lazai_core.api.authorization import Authorization
 from lazai_core.api.compute import ModelManifest
 from lazai_core.api.errors import (
@@ -92,9 +92,7 @@ def _served(name: str, model: ExactModel, kind: str) -> ServedModel:
         name=name, kind=kind, program_digest=program.digest().hex(), labels=("a", "b", "c") * (kind == "tensor")
     )
     embedder: Any = ExactEmbedder(program, WordTokenizer()) if kind == "embedding" else None  # type: ignore[arg-type]
-    return ServedModel(
-        name=name, model=program.digest(), manifest=manifest, program=program, embedder=embedder
-    )
+    return ServedModel(name=name, model=program.digest(), manifest=manifest, program=program, embedder=embedder)
 
 
 class LedgerGateway:
@@ -105,6 +103,10 @@ class LedgerGateway:
     settlement_address = SETTLEMENT_ADDRESS
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that requests have done."""
         models = {"classifier": classifier(), "bag": bag_of_words()}
         kinds = {"classifier": "tensor", "bag": "embedding"}
         self.exact = {model.program.digest(): model for model in models.values()}
@@ -140,8 +142,7 @@ class LedgerGateway:
         )
 
     async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
-        usage = self._usage(self.exact[model].program, inputs)
-        gas_ai, gas_inference = 2 * usage.flops + 50, usage.memory_bytes_peak
+        gas_ai, gas_inference = 50 + 10 * sum(len(data) for data in inputs), 92
         compute_gas = gas_ai + gas_inference
         return GasQuote(
             gas_ai=Gas(gas_ai),
@@ -286,14 +287,14 @@ class Node:
         self._thread.join(20)
         assert not self._thread.is_alive()
 
-    def authorization(self, model: str, body: bytes, **changes: Any) -> str:
+    def authorization(self, model_name: str, body: bytes, **changes: Any) -> str:
         """A header that the user's wallet signed for this body; `changes` replace fields before signing."""
         key = changes.pop("key", USER_KEY)
         chain_id = changes.pop("chain_id", self.gateway.chain_id)
         fields: dict[str, Any] = {
             "user": address_of_private_key(USER_KEY),
             "node": self.gateway.node_address,
-            "model": self.gateway.models[model].model,
+            "model": self.gateway.models[model_name].model,
             "body_hash": keccak256(body),
             "max_cost": Wei(10**12),
             "expiry": NOW + 600,
@@ -318,10 +319,27 @@ def start_node() -> Iterator[Callable[..., Node]]:
         node.stop()
 
 
+@pytest.fixture(scope="session")
+def shared_node() -> Iterator[Node]:
+    """A node with default options, which asks for payment."""
+    node = Node(ApiOptions(listen="127.0.0.1:0"))
+    yield node
+    node.stop()
+
+
 @pytest.fixture
-def node(start_node: Callable[..., Node]) -> Node:
-    """A fresh node that asks for payment."""
-    return start_node()
+def node(shared_node: Node) -> Node:
+    """A node with default options and a fresh ledger."""
+    shared_node.gateway.reset()
+    return shared_node
+
+
+@pytest.fixture(scope="session")
+def open_node() -> Iterator[Node]:
+    """A node whose operator pays for everybody."""
+    node = Node(ApiOptions(listen="127.0.0.1:0", unsigned="operator-pays", cors_origins=("https://app.example",)))
+    yield node
+    node.stop()
 
 
 @pytest.fixture

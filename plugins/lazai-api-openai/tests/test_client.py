@@ -10,9 +10,9 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from lazai_api_openai.client import WalletAuth, WrongNode
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
+from lazai_api_openai.client import WalletAuth, WrongNode
 from lazai_core.api.errors import BackendUnavailable, Busy
 from lazai_core.api.types import to_hex
 
@@ -186,9 +186,7 @@ def test_requests_at_the_same_time_use_lanes(node: Any) -> None:
     async def ask_all() -> None:
         http_client = DefaultAsyncHttpxClient(auth=wallet(lane=100), trust_env=False)
         async with AsyncOpenAI(base_url=f"{node.url}/v1", api_key="-", http_client=http_client) as stock:
-            asking = [
-                asyncio.ensure_future(stock.embeddings.create(model="bag", input=f"text {n}")) for n in range(3)
-            ]
+            asking = [asyncio.ensure_future(stock.embeddings.create(model="bag", input=f"text {n}")) for n in range(3)]
             while len(node.gateway.submitted) < 3:
                 await asyncio.sleep(0.01)
             release()
