@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {IArtificialIntelligence} from "../interfaces/IArtificialIntelligence.sol";
 
 /// @title Reads handwritten digits: an example of both ways in which a contract uses a model.
-/// @notice The model takes 64 pixels as int8 and gives ten int32 scores.
+/// @notice The model takes 64 pixels as int8 and gives ten scores, each an int8, int16 or int32.
 contract DigitReader {
     IArtificialIntelligence private constant AI = IArtificialIntelligence(0x0000000000000000000000000000000000000a01);
     uint256 private constant CLASSES = 10;
@@ -49,19 +49,29 @@ contract DigitReader {
         return bytes.concat(bytes4(0), pixels);
     }
 
-    /// @dev Index of the largest of ten little-endian int32; the lowest index wins a tie.
+    /// @dev Index of the largest of ten little-endian numbers; the lowest index wins a tie.
     function _best(bytes memory scores) private pure returns (uint8 best) {
-        if (scores.length != 4 * CLASSES) revert UnexpectedOutput(scores.length);
-        int32 highest = type(int32).min;
+        uint256 width = scores.length / CLASSES;
+        if (scores.length % CLASSES != 0 || (width != 1 && width != 2 && width != 4)) {
+            revert UnexpectedOutput(scores.length);
+        }
+        int256 highest = type(int256).min;
         for (uint8 index = 0; index < CLASSES; index++) {
-            uint256 start = 4 * uint256(index);
-            uint32 raw = uint32(uint8(scores[start])) | uint32(uint8(scores[start + 1])) << 8
-                | uint32(uint8(scores[start + 2])) << 16 | uint32(uint8(scores[start + 3])) << 24;
-            int32 score = int32(raw);
+            int256 score = _signed(scores, index * width, width);
             if (score > highest) {
                 highest = score;
                 best = index;
             }
         }
+    }
+
+    function _signed(bytes memory data, uint256 start, uint256 width) private pure returns (int256) {
+        uint256 raw = 0;
+        for (uint256 index = width; index > 0; index--) {
+            raw = raw << 8 | uint8(data[start + index - 1]);
+        }
+        // The number's sign bit becomes the word's, and the shift back fills the word with it.
+        uint256 unused = 256 - 8 * width;
+        return int256(raw << unused) >> unused;
     }
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lazai_core.api.types import Address
 from lazai_core.chain.abi import encode_call
@@ -14,13 +16,30 @@ MODEL = b"\x03" * 32
 PIXELS = bytes(range(64))
 
 
-def scores(*values: int) -> bytes:
-    return struct.pack("<10i", *values)
+def scores(*values: int, width: str = "i") -> bytes:
+    return struct.pack(f"<10{width}", *values)
 
 
 def deployed() -> tuple[World, Address]:
     world = World()
     return world, world.deploy(OTHER, "DigitReader", ["bytes32"], [MODEL])
+
+
+@pytest.mark.parametrize("width", ["b", "h", "i"])
+@given(values=st.lists(st.integers(-128, 127), min_size=10, max_size=10))
+def test_scores_of_any_width_are_signed(width: str, values: list[int]) -> None:
+    world, reader = deployed()
+    world.ai.inline_output = scores(*values, width=width)
+
+    assert world.view(reader, "read(bytes)", PIXELS).values("uint8") == (values.index(max(values)),)
+
+
+@pytest.mark.parametrize("size", [0, 9, 11, 30, 41, 80])
+def test_what_is_not_ten_scores_is_refused(size: int) -> None:
+    world, reader = deployed()
+    world.ai.inline_output = bytes(size)
+
+    assert world.view(reader, "read(bytes)", PIXELS).error == f"UnexpectedOutput(size={size})"
 
 
 @pytest.mark.parametrize(
