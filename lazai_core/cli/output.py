@@ -19,9 +19,9 @@ def wants_colour(*, err: bool = False) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def style(text: str, colour: str, *, err: bool = False, bold: bool = False) -> str:
+def style(text: str, colour: str, *, err: bool = False) -> str:
     """Colour a text where colours are wanted; its meaning never depends on them."""
-    return click.style(text, fg=colour, bold=bold) if wants_colour(err=err) else text
+    return click.style(text, fg=colour) if wants_colour(err=err) else text
 
 
 def heading(text: str) -> str:

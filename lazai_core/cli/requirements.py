@@ -71,7 +71,8 @@ def _meets(installed: str, clause: str) -> bool:
     operator, wanted = match[1], match[2]
     public = installed.partition("+")[0]
     if operator == "==" and not wanted.endswith(".*"):
-        return public == wanted or _order(public, wanted) == 0
+        same_release = not is_prerelease(wanted) and _order(public, wanted) == 0
+        return public == wanted or same_release
     order = _order(public, wanted.removesuffix(".*"))
     return {">=": order >= 0, "<=": order <= 0, ">": order > 0, "<": order < 0, "!=": order != 0}.get(operator, True)
 
