@@ -134,7 +134,9 @@ class DictBatch:
         self._writes = None
 
 
-def chain_parameters(validators: Sequence[Validator] = ()) -> ChainParameters:
+def chain_parameters(
+    validators: Sequence[Validator] = (), *, plugins: Mapping[str, int] | None = None
+) -> ChainParameters:
     """What a genesis would fix for a test chain; one validator, test account 0, unless others are given."""
     alone = (Validator(address=KnownIdentity(0).address, power=1),)
     return ChainParameters(
@@ -144,6 +146,7 @@ def chain_parameters(validators: Sequence[Validator] = ()) -> ChainParameters:
         inline_flops_max=10_000_000,
         inline_memory_bytes_max=1 << 20,
         validators=tuple(validators) or alone,
+        plugins=plugins or {},
     )
 
 

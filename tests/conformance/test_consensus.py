@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from lazai_core.api import ConsensusEntry
-from lazai_core.builtin.solo_consensus import build_solo
-from lazai_core.testing.conformance.consensus import ConsensusConformance
+from lazai_core.registry import Kind
+from lazai_core.testing.conformance import ConsensusConformance
+from tests.conformance.installed import entries, entry_name
 
 
-class TestSolo(ConsensusConformance):
-    @pytest.fixture
-    def entry(self) -> ConsensusEntry:
-        return ConsensusEntry(name="solo", summary="One validator", build=build_solo)
+class TestInstalledEngines(ConsensusConformance):
+    """With one validator, which every engine must serve."""
+
+    @pytest.fixture(params=entries(Kind.CONSENSUS), ids=entry_name)
+    def entry(self, request: pytest.FixtureRequest) -> ConsensusEntry:
+        return request.param

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from lazai_core.api import ProofKind, ProofSystemEntry
-from lazai_core.builtin.attestation_proof import AttestationOptions, build_attestation
-from lazai_core.testing.conformance.proof_system import ProofSystemConformance
+from lazai_core.api import ProofSystemEntry
+from lazai_core.registry import Kind
+from lazai_core.testing.conformance import ProofSystemConformance
+from tests.conformance.installed import entries, entry_name
 
 
-class TestAttestation(ProofSystemConformance):
-    @pytest.fixture
-    def entry(self) -> ProofSystemEntry:
-        return ProofSystemEntry(
-            name="attestation",
-            summary="signed",
-            kind=ProofKind.ATTESTATION,
-            build=build_attestation,
-            options=AttestationOptions,
-        )
+class TestInstalledProofSystems(ProofSystemConformance):
+    @pytest.fixture(params=entries(Kind.PROOF_SYSTEM), ids=entry_name)
+    def entry(self, request: pytest.FixtureRequest) -> ProofSystemEntry:
+        return request.param

@@ -83,12 +83,24 @@ class CoprocessorConformance:
         """Options the backend is built with."""
         return entry.options()
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def open_backends(cls) -> Iterator[dict[str, Coprocessor]]:
+        """Backends of this class by entry and options: devices are slow to open, so tests share one."""
+        opened: dict[str, Coprocessor] = {}
+        yield opened
+        for backend in opened.values():
+            backend.close()
+
     @pytest.fixture
-    def coprocessor(self, entry: CoprocessorEntry, options: Any) -> Iterator[Coprocessor]:
-        """The backend, closed after each test."""
-        backend: Coprocessor = build_entry(entry, options=options)
-        yield backend
-        backend.close()
+    def coprocessor(
+        self, entry: CoprocessorEntry, options: Any, open_backends: dict[str, Coprocessor]
+    ) -> Coprocessor:
+        """The backend."""
+        key = f"{entry.name} {options}"
+        if key not in open_backends:
+            open_backends[key] = build_entry(entry, options=options)
+        return open_backends[key]
 
     # Helpers.
 

@@ -17,7 +17,7 @@ from lazai_core.api.compute import (
     ResourceMonitor,
     TensorView,
 )
-from lazai_core.api.errors import ComputeError, InvalidProgram, OutOfMemory
+from lazai_core.api.errors import ComputeError, ComputeLimitExceeded, InvalidProgram, OutOfMemory
 from lazai_core.api.job import ResourceLimits
 from lazai_core.api.program import BoundProgram, Op, Program, ValueInfo
 from lazai_core.exact.codec import as_view, decode_inputs, encode_outputs, from_view
@@ -109,6 +109,11 @@ class TorchCoprocessor:
         self.models = TorchModelLoader(self._device)
         self.tensors = TorchTensorKernels(self._device)
 
+    @property
+    def device_name(self) -> str:
+        """The torch name of the device, for example "cpu" or "cuda:0"."""
+        return str(self._device.handle)
+
     def monitor(self, limits: ResourceLimits) -> RunMonitor:
         """A fresh monitor; on CUDA it reports the allocator's peak and the board's energy where it tells."""
         if not self._device.is_cuda:
@@ -135,6 +140,9 @@ class TorchCoprocessor:
         if not isinstance(model, TorchModel) or model.closed:
             raise ComputeError("the model is not loaded on this device", hint="load it first")
         bound, arrays = decode_inputs(model.program, job_input)
+        limit = monitor.limits.output_bytes_max
+        if limit and bound.output_bytes > limit:
+            raise ComputeLimitExceeded(f"the output has {bound.output_bytes} bytes, {limit} are allowed")
         costs, usage = model.costs(bound)
         constant_bytes = model.memory_bytes
         model.dim_value = bound.dim_value
