@@ -56,7 +56,8 @@ class FloatMiniLM:
         for layer in self._layers:
             parts = linear(x, *layer["qkv"]).view(count, 3, config.heads, -1).permute(1, 2, 0, 3)
             mixed = scaled_dot_product_attention(parts[0], parts[1], parts[2])
-            x = self._norm(x + linear(mixed.transpose(0, 1).reshape(count, -1), *layer["output"]), layer["attention_norm"])
+            mixed = mixed.transpose(0, 1).reshape(count, -1)
+            x = self._norm(x + linear(mixed, *layer["output"]), layer["attention_norm"])
             x = self._norm(x + linear(gelu(linear(x, *layer["up"])), *layer["down"]), layer["norm"])
         return normalize(x.mean(0), dim=0)
 
