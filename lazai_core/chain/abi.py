@@ -161,14 +161,23 @@ class AbiReader:
         return self._data[start : start + size]
 
 
-_ERROR_SOURCES = ("GasParameters", "ModelRegistry", "DataRegistry", "Settlement", "DigitReader", "ChunkStore")
+_ERROR_SOURCES = (
+    "IArtificialIntelligence",
+    "IProofCheck",
+    "GasParameters",
+    "ModelRegistry",
+    "DataRegistry",
+    "Settlement",
+    "ChunkStore",
+    "DigitReader",
+)
 _BUILT_IN_ERRORS = {"Error(string)": ("reason",), "Panic(uint256)": ("code",)}
 _TEXT_CHARACTERS_MAX = 200
 
 
 @cache
 def _known_errors() -> dict[bytes, tuple[str, tuple[str, ...]]]:
-    """Signature and argument names of every error that a system contract raises, by selector."""
+    """Signature and argument names of every error that precompiles and system contracts raise, by selector."""
     from .system_contracts import artifact
 
     found: dict[bytes, tuple[str, tuple[str, ...]]] = {

@@ -5,6 +5,29 @@ pragma solidity ^0.8.30;
 /// @notice Runs exact integer programs, named by the digest of their skeleton. Gas is charged from the
 /// static cost of the program before any work is done.
 interface IArtificialIntelligence {
+    /// @notice The model is not registered.
+    error UnknownModel(bytes32 model);
+    /// @notice The chain has no proof system of this name.
+    error UnknownProofSystem(string name);
+    /// @notice The input does not fit the model: length, range or symbolic dimension.
+    error InvalidInput(string reason);
+    /// @notice The caller may not use this DAT.
+    error DatNotPermitted(uint256 dat, address account);
+    /// @notice The model is too large to run on every node.
+    error InlineLimitExceeded(uint256 flops, uint256 memoryBytesPeak);
+    /// @notice The registry does not hold all constants of the model, so it cannot run inline.
+    error ConstantsMissing(bytes32 model);
+    /// @notice A run needs a record, and a static call cannot ask for one.
+    error StaticCall();
+    /// @notice The precompile was reached through DELEGATECALL or CALLCODE.
+    error NotCalledDirectly();
+    /// @notice The precompile takes no coins.
+    error ValueNotAccepted();
+    /// @notice There is no function of this selector.
+    error UnknownFunction(bytes4 selector);
+    /// @notice The calldata is not the encoding of the function's arguments.
+    error MalformedCall(string reason);
+
     /// @notice Runs a model on a worker; the answer enters the block as a compute record with a proof.
     /// @param model Program digest, registered in the model registry.
     /// @param input Job input bytes: u32 big-endian value of the symbolic dimension (0 where there is none),

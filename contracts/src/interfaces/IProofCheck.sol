@@ -3,6 +3,19 @@ pragma solidity ^0.8.30;
 
 /// @title The proof-check precompile, at address 0x0000000000000000000000000000000000000a02.
 interface IProofCheck {
+    /// @notice The bytes are no proof, key or statement of this system.
+    error ProofMalformed();
+    /// @notice A well-formed proof does not prove the statement; `check` names the check that failed.
+    error ProofRejected(string check);
+    /// @notice The chain has no proof system of this name.
+    error UnknownProofSystem(string name);
+    /// @notice The precompile was reached through DELEGATECALL or CALLCODE.
+    error NotCalledDirectly();
+    /// @notice The precompile takes no coins.
+    error ValueNotAccepted();
+    /// @notice The calldata is not the encoding of the function's arguments.
+    error MalformedCall(string reason);
+
     /// @notice Verifies a proof of any proof system that the chain fixes; reverts when the proof is refused.
     /// @param system Name of the proof system.
     /// @param verifyingKey Verifying key of the program, as the proof system defines it.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.job import SYSTEM_NAME_BYTES_MAX
 from lazai_core.api.types import Address, DatId, Gas, ModelId
+from lazai_core.builtin import precompiles
 from lazai_core.chain.abi import (
     AbiReader,
     decode_arguments,
@@ -39,6 +42,7 @@ from lazai_core.chain.system_calls import (
     decode_outputs,
     encode_execute,
 )
+from lazai_core.chain.system_contracts import artifact
 from tests.unit.contracts.requests import signed_request
 
 WORD = st.binary(min_size=32, max_size=32)
@@ -206,6 +210,21 @@ def test_a_list_of_bytes_that_claims_more_than_there_is_costs_nothing() -> None:
 )
 def test_revert_data_is_described(data: bytes, text: str) -> None:
     assert describe_revert(data) == text
+
+
+def test_every_refusal_of_a_precompile_is_in_its_interface_and_described() -> None:
+    declared = {"ai_call": "IArtificialIntelligence", "proof_check": "IProofCheck"}
+    folder = Path(precompiles.__file__).parent
+    for module, interface in declared.items():
+        source = (folder / f"{module}.py").read_text(encoding="utf-8")
+        raised = set(re.findall(r'_refuse\(\s*"(\w+\([\w,]*\))"', source))
+        items = [item for item in artifact(interface)["abi"] if item["type"] == "error"]
+        known = {f"{item['name']}({','.join(each['type'] for each in item['inputs'])})" for item in items}
+
+        assert len(raised) > 4
+        assert raised <= known
+        for signature in raised:
+            assert describe_revert(selector(signature)).split("(")[0].removeprefix("malformed ") in signature
 
 
 @given(data=st.binary(max_size=120))
