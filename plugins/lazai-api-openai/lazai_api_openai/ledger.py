@@ -31,6 +31,11 @@ async def get_quote(api: Api, request: Request) -> Response:
     name = request.query_params.get("model")
     if not name:
         raise bad_request("the query parameter model is missing", "model", code="missing_parameter")
+    with api.slot():
+        return json_response(await _quote_size(api, request, name))
+
+
+async def _quote_size(api: Api, request: Request, name: str) -> dict[str, Any]:
     model = api.gateway.find_model(name)
     largest = model.program.dim.maximum if model.program.dim else 0
     dimension = read_parameter(request.query_params, "dimension", parse_u64, largest)
@@ -38,8 +43,7 @@ async def get_quote(api: Api, request: Request) -> Response:
         job_input = await api.offload(lambda: placeholder_input(model.program, dimension))
     except InvalidInput as cause:
         raise bad_request(str(cause), "dimension", code="invalid_parameter") from None
-    dats = _query_dats(request)
-    return json_response(await _quote(api, request, model, (job_input,), dats))
+    return await _quote(api, request, model, (job_input,), _query_dats(request))
 
 
 async def post_quote(api: Api, request: Request) -> Response:

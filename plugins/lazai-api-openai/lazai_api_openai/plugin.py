@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lazai_core.api import PluginInfo, ServiceEntry, hookimpl
+from lazai_core.api.service import HealthCheck
 
+from .checks import check_service
 from .options import ApiOptions
 from .service import build_api
 
@@ -27,3 +29,8 @@ def lazai_services() -> Iterable[ServiceEntry]:
         build=build_api,
         options=ApiOptions,
     )
+
+
+@hookimpl
+def lazai_health_checks() -> Iterable[HealthCheck]:
+    yield HealthCheck(name="api-openai", run=check_service)

@@ -116,9 +116,11 @@ class LedgerGateway:
         self.answers: dict[tuple[Address, int, int], tuple[Hash32, asyncio.Future[InferenceOutcome]]] = {}
         self.receipts: dict[str, bytes] = {}
         self.ready = True
+        self.now = NOW
         self.height = 10
         self.hold: asyncio.Event | None = None
         self.faults: list[Exception] = []
+        self.quote_fault: Exception | None = None
         self.submitted: list[InferenceRequest] = []
 
     def readiness(self) -> Readiness:
@@ -142,6 +144,8 @@ class LedgerGateway:
         )
 
     async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
+        if self.quote_fault is not None:
+            raise self.quote_fault
         gas_ai, gas_inference = 50 + 10 * sum(len(data) for data in inputs), 92
         compute_gas = gas_ai + gas_inference
         return GasQuote(
@@ -180,7 +184,7 @@ class LedgerGateway:
 
     async def _admit(self, request: InferenceRequest, authorization: Authorization) -> None:
         expected = self.counters.get((authorization.user, authorization.lane), 0)
-        if authorization.expiry <= NOW:
+        if authorization.expiry <= self.now:
             raise RequestExpired(f"the authorisation expired at {authorization.expiry}")
         if authorization.counter != expected:
             raise StaleNonce(f"lane {authorization.lane} expects counter {expected}, got {authorization.counter}")

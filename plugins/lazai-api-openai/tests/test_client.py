@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -251,3 +253,50 @@ def test_over_length_tells_both_counts(client: OpenAI) -> None:
 
     body: Any = caught.value.body
     assert (body["tokens"], body["tokens_max"]) == (11, 8)
+
+
+def test_tensor_requests_of_a_plain_client_are_paid_too(node: Any, recorder: Recorder) -> None:
+    body = {"inputs": [{"name": "pixels", "shape": [1, 4], "datatype": "INT8", "data": [1, 2, 3, 4]}]}
+    with httpx2.Client(base_url=node.url, auth=wallet(dats=[7]), transport=recorder, trust_env=False) as plain:
+        answers = [
+            plain.post(path, json=body)
+            for path in ("/v2/models/classifier/infer", "/v2/models/classifier/versions/1/infer")
+        ]
+        assert plain.get("/v2/models/classifier").status_code == 200
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert node.gateway.submitted[0].dats == (7,)
+    assert dict(recorder.sent[0].url.params)["model"] == "classifier"
+    assert "x-lazai-authorization" not in recorder.sent[-1].headers
+
+
+def test_a_lane_is_free_again_once_its_request_cannot_come_back(node: Any) -> None:
+    class Breaks(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.url.path == "/v1/embeddings":
+                raise httpx2.ConnectError("down")
+            return recorder.handle_request(request)
+
+    now, recorder = [NOW], Recorder()
+    auth = WalletAuth(USER_KEY, now_seconds=lambda: now[0], valid_for_seconds=60)
+    with httpx2.Client(base_url=node.url, auth=auth, transport=Breaks(), trust_env=False) as plain:
+        for moment in (NOW, NOW + 59, NOW + 60, NOW + 118):
+            now[0] = moment
+            with pytest.raises(httpx2.ConnectError):
+                plain.post("/v1/embeddings", json={"model": "bag", "input": "x"})
+    recorder.close()
+
+    lanes = [dict(request.url.params)["lane"] for request in recorder.sent]
+    assert lanes == ["0", "1", "0", "2"]
+
+
+def test_the_readmes_minute_works(node: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = Path(__file__).resolve().parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    node.gateway.now = 0
+    script = snippet.replace("http://127.0.0.1:8000", node.url).replace('model="minilm"', 'model="bag"')
+    namespace: dict[str, Any] = {}
+    exec(compile(script, "README.md", "exec"), namespace)
+    namespace["client"].close()
+
+    assert "prompt_tokens=8" in capsys.readouterr().out

@@ -89,6 +89,18 @@ CASES = [
          body=b'{"model":"bag","input":"x","dimensions":2}'),
     Case(name="no input", status=400, code="missing_parameter", param="input", body=b'{"model":"bag"}'),
     Case(name="no model", status=400, code="missing_parameter", param="model", body=b'{"input":"x"}'),
+    Case(name="empty list", status=400, code="invalid_request", param="input", body=b'{"model":"bag","input":[]}'),
+    Case(name="empty text in a list", status=400, code="invalid_request", param="input",
+         body=b'{"model":"bag","input":["x",""]}'),
+    Case(name="texts and tokens mixed", status=400, code="invalid_request", param="input",
+         body=b'{"model":"bag","input":["x",5]}'),
+    Case(name="no tokens", status=400, code="invalid_request", param="input", body=b'{"model":"bag","input":[[]]}'),
+    Case(name="negative token", status=400, code="invalid_request", param="input",
+         body=b'{"model":"bag","input":[-1]}'),
+    Case(name="unknown encoding", status=400, code="invalid_request", param="encoding_format",
+         body=b'{"model":"bag","input":"x","encoding_format":"hex"}'),
+    Case(name="a stream of embeddings", status=400, code="unsupported_parameter", param="stream",
+         body=b'{"model":"bag","input":"x","stream":true}'),
     Case(name="too many inputs", status=400, code="too_many_inputs", param="input",
          body=json.dumps({"model": "bag", "input": ["x"] * 257}).encode()),
     Case(name="misspelt extension", status=400, code="invalid_request", param="lazai",
@@ -226,6 +238,18 @@ def test_402_carries_everything_a_wallet_needs(node: Any, http: httpx2.Client) -
     assert accepted["amount"] == quote["cost_max"]
     assert accepted["network"] == "eip155:1612"
     assert accepted["extra"]["header"] == HEADER
+
+
+def test_402_without_a_price_tells_what_is_known(node: Any, http: httpx2.Client) -> None:
+    node.gateway.quote_fault = StorageError("no state")
+    node.gateway.faults = [FeeTooLow("x", quote=77)]
+    signed = send(node, http, Case(name="", status=0, code=""))
+    unsigned = send(node, http, CASES[0])
+    card = http.get("/v1/models/bag").json()
+
+    assert (signed.status_code, checked_error(signed)["quote"]["cost_max"]) == (402, "77")
+    assert (unsigned.status_code, checked_error(unsigned)["code"]) == (500, "engine_error")
+    assert card["price"] is None
 
 
 def test_a_nonce_is_the_idempotency_key(node: Any, http: httpx2.Client) -> None:
