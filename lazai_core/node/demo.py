@@ -1,0 +1,327 @@
+"""`run_demo`: a node on this machine and real requests through the whole data path, shown step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from lazai_core.api.errors import LazAIError, PluginMissing
+from lazai_core.api.types import (
+    AI_CALL_ADDRESS,
+    MODEL_REGISTRY_ADDRESS,
+    SETTLEMENT_ADDRESS,
+    to_hex,
+)
+from lazai_core.chain.abi import encode_call
+from lazai_core.chain.system_calls import DEPOSIT, REGISTER_MODEL, STORE_CONSTANTS, InferInlineCall
+from lazai_core.config import load_config
+from lazai_core.registry import Kind, discover, load_catalog
+
+from .assemble import Node, assemble
+from .blueprint import make_blueprint
+from .demo_models import DemoModel, Digits, make_digits, make_minilm
+from .demo_report import DemoReport, Step
+from .demo_wallet import DemoWallet
+from .identity import KeyIdentity, Secret, new_private_key
+from .logs import configure_logs
+from .supervisor import supervise
+
+DEPOSIT_WEI = 10**19
+REGISTER_GAS = 25_000_000
+DEPOSIT_GAS = 200_000
+MODEL_PRICE_WEI = 10**9
+SENTENCES = ("A cat sits on the mat.", "Someone's kitten is resting on a rug.")
+PROVEN_LINES = 3
+_LAZAI = (sys.executable, "-c", "from lazai_core.cli.main import main; main()")
+_VERIFY_TIMEOUT_SECONDS = 120
+
+
+@define(kw_only=True)
+class _Demo:
+    """What the steps share."""
+
+    folder: Path
+    out: Path
+    report: DemoReport
+    wallet_key: Secret = field(factory=new_private_key)
+    receipts: list[Path] = field(factory=list)
+    facts: dict[str, Any] = field(factory=dict)
+
+
+def run_demo(out: Path | None = None) -> int:
+    """Run the demonstration. Returns 0, or 1 with the reason on standard error.
+
+    With `out`, receipts and `summary.json` are left in that folder.
+    """
+    configure_logs("warning")
+    report = DemoReport()
+    try:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lazai-demo-")))
+            target = folder / "out" if out is None else out
+            (target / "receipts").mkdir(parents=True, exist_ok=True)
+            _steps(_Demo(folder=folder, out=target, report=report))
+    except (LazAIError, OSError, subprocess.SubprocessError) as error:
+        sys.stderr.write(f"the demonstration stopped: {error}\n")
+        return 1
+    report.line(f"all of it took {report.seconds:.1f} s", style="bold")
+    if out is not None:
+        report.line(f"receipts and {(out / 'summary.json').name} are in {out}")
+    return 0
+
+
+def _steps(demo: _Demo) -> None:
+    demo.report.title("LazAI: one paid request from API to block, then a sentence model, then offline proof")
+    models = demo.folder / "models"
+    with demo.report.step("Train a classifier of handwritten digits and make it an exact integer program") as (step, _):
+        digits = make_digits(models)
+        _show_model(step, digits.served)
+        step.show("accuracy", f"{digits.exact_accuracy:.2%} exact, {digits.float_accuracy:.2%} float")
+        step.note(exact_accuracy=digits.exact_accuracy, float_accuracy=digits.float_accuracy, images=digits.images)
+    with demo.report.step("Compile the MiniLM sentence encoder to an exact integer program") as (step, move):
+        minilm = make_minilm(models, move)
+        _show_model(step, minilm)
+    with demo.report.step("Make a chain of one validator and plan a node") as (step, _):
+        node = _make_node(demo, step, (digits.served, minilm))
+    try:
+        asyncio.run(_live(demo, node, digits, minilm))
+    finally:
+        node.close()
+    with demo.report.step("Verify both receipts offline, in fresh processes") as (step, _):
+        _verify(demo, step, to_hex(node.blueprint.genesis.hash))
+    demo.report.write_summary(demo.out, demo.facts)
+
+
+def _show_model(step: Step, model: DemoModel) -> None:
+    program = model.model.program
+    size = sum(constant.byte_size for constant in program.constants)
+    step.show("program", f"{to_hex(model.digest)}  {len(program.ops)} operations, {size:,} bytes of constants")
+    step.note(model=model.name, digest=to_hex(model.digest), operations=len(program.ops), constant_bytes=size)
+
+
+def _make_node(demo: _Demo, step: Step, models: tuple[DemoModel, ...]) -> Node:
+    home = demo.folder / "node"
+    wallet = KeyIdentity(demo.wallet_key).address
+    _lazai("init", str(home), "--name", "demo", "--fund", to_hex(wallet))
+    config_path = home / "node.toml"
+    with config_path.open("a", encoding="utf-8") as file:
+        for model in models:
+            file.write(f'\n[[model]]\npath = "{model.folder.as_posix()}"\n')
+    loaded = load_config(config_path)
+    catalog = load_catalog(discover())
+    if not any(choice.name == "openai" for choice in loaded.config.choices()):
+        catalog.find(Kind.SERVICE, "openai")
+        raise PluginMissing("the new node has no HTTP API", hint="python -m pip install lazai-api-openai")
+    number = [choice.use for choice in loaded.config.service].index("openai")
+    port = _free_port()
+    listen = {f"LAZAI_SERVICE__{number}__OPTIONS__LISTEN": f"127.0.0.1:{port}"}
+    blueprint = make_blueprint(load_config(config_path, environ=listen), catalog)
+    node = assemble(blueprint)
+    demo.facts |= {
+        "base_url": f"http://127.0.0.1:{port}",
+        "chain_id": blueprint.genesis.chain_id,
+        "genesis_hash": to_hex(blueprint.genesis.hash),
+        "node": to_hex(node.identity.address),
+        "wallet": to_hex(wallet),
+        "plugins": dict(blueprint.genesis.plugins),
+    }
+    step.show("genesis", f"{to_hex(blueprint.genesis.hash)}, chain {blueprint.genesis.chain_id}")
+    step.show("parts", ", ".join(part.key for part in blueprint.parts))
+    return node
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def _running(node: Node) -> AsyncIterator[None]:
+    stop, ready = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(supervise(node.services, stop, on_ready=ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        if not task.done():
+            yield
+    finally:
+        stop.set()
+        await task
+
+
+async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> None:
+    report = demo.report
+    with ExitStack() as stack:
+        step, _ = stack.enter_context(report.step("Start the node"))
+        running = _running(node)
+        await running.__aenter__()
+        step.show("API", demo.facts["base_url"])
+        step.show("services", ", ".join(service.name for service in node.services))
+    try:
+        wallet = DemoWallet(demo.wallet_key, node.gateway, demo.facts["base_url"])
+        with report.step("Deposit escrow and register both models, by raw transactions") as (step, move):
+            await _register(step, wallet, (digits.served, minilm), move)
+        with report.step("Send a held-out digit through the HTTP API, signed by the wallet") as (step, _):
+            answer = await asyncio.to_thread(_ask_digit, wallet, digits)
+            _show_digit(step, digits, answer)
+            await _save_receipts(demo, step, wallet, answer)
+        with report.step("Read the same answer inside the virtual machine, in a view call") as (step, _):
+            await _inline(step, node, wallet, digits, answer)
+        with report.step("Embed two sentences with MiniLM through the OpenAI API") as (step, _):
+            answer = await asyncio.to_thread(_ask_embeddings, wallet)
+            _show_embeddings(step, answer)
+            await _save_receipts(demo, step, wallet, answer)
+        demo.facts["height"] = node.room.vm.head.height
+        demo.facts["head"] = to_hex(node.room.vm.head.hash)
+    finally:
+        await running.__aexit__(None, None, None)
+
+
+async def _register(step: Step, wallet: DemoWallet, models: tuple[DemoModel, ...], move: Any) -> None:
+    status = await wallet.transact(SETTLEMENT_ADDRESS, encode_call(DEPOSIT), value=DEPOSIT_WEI, gas=DEPOSIT_GAS)
+    step.show("deposit", f"{DEPOSIT_WEI / 10**18:g} coins, block {status.height}, {status.gas_used:,} gas")
+    step.note(deposit_gas=status.gas_used)
+    for done, model in enumerate(models, 1):
+        skeleton = model.model.program.skeleton()
+        data = encode_call(REGISTER_MODEL, skeleton, model.name, "", MODEL_PRICE_WEI)
+        status = await wallet.transact(MODEL_REGISTRY_ADDRESS, data, gas=REGISTER_GAS)
+        step.show(model.name, f"{len(skeleton):,} bytes, block {status.height}, {status.gas_used:,} gas")
+        step.note(**{f"register_{model.name}_gas": status.gas_used})
+        move(done, len(models))
+
+
+def _ask_digit(wallet: DemoWallet, digits: Digits) -> dict[str, Any]:
+    tensor = {"name": "pixels", "shape": [1, 64], "datatype": "FP32", "data": list(digits.pixels)}
+    name = digits.served.name
+    return wallet.ask(f"/v2/models/{name}/infer", {"inputs": [tensor]}, model=name)
+
+
+def _show_digit(step: Step, digits: Digits, answer: dict[str, Any]) -> None:
+    scores = next(item["data"] for item in answer["outputs"] if item["name"] == "scores")
+    found = max(range(len(scores)), key=lambda index: scores[index])
+    for number, line in enumerate(digits.picture()):
+        step.show("image" if number == 0 else "", line)
+    step.show("answer", f"{found}, the label is {digits.label}")
+    step.note(answer=found, label=digits.label)
+    _show_settlement(step, answer)
+
+
+def _show_settlement(step: Step, answer: dict[str, Any]) -> None:
+    said = answer.get("lazai") or answer["parameters"]["lazai"]
+    gas = said["gas"]
+    step.show("settled", f"block {said['height']}, transaction {said['transaction']}")
+    step.show("gas", f"{int(gas['compute_gas']):,} compute gas for {int(gas['flops']):,} FLOPs")
+    step.show("cost", f"{int(said['cost']):,} wei from escrow")
+    step.note(
+        compute_gas=int(gas["compute_gas"]),
+        flops=int(gas["flops"]),
+        cost_wei=str(said["cost"]),
+        transaction=said["transaction"],
+        block=said["block"],
+        height=said["height"],
+        receipts=said["receipts"],
+    )
+
+
+async def _save_receipts(demo: _Demo, step: Step, wallet: DemoWallet, answer: dict[str, Any]) -> None:
+    said = answer.get("lazai") or answer["parameters"]["lazai"]
+    for receipt_id in said["receipts"]:
+        data = await asyncio.to_thread(wallet.fetch, f"/v1/lazai/receipts/{receipt_id}")
+        path = demo.out / "receipts" / f"{receipt_id}.json"
+        path.write_bytes(data)
+        demo.receipts.append(path)
+        step.show("receipt", f"{path.name}, {len(data):,} bytes")
+
+
+async def _inline(step: Step, node: Node, wallet: DemoWallet, digits: Digits, answer: dict[str, Any]) -> None:
+    model = digits.served.model
+    for blob in {bytes(model.constant(index).data): None for index in range(len(model.constants))}:
+        await wallet.transact(MODEL_REGISTRY_ADDRESS, encode_call(STORE_CONSTANTS, blob), gas=REGISTER_GAS)
+    job_input = _digit_input(digits)
+    call = InferInlineCall(model=digits.served.digest, input=job_input)
+    output = await node.gateway.call(AI_CALL_ADDRESS, call.encode())
+    scores = next(item["data"] for item in answer["outputs"] if item["name"] == "scores")
+    same = _inline_scores(digits, output) == scores
+    step.show("view call", f"inferInline gives {'the same scores, bit by bit' if same else 'OTHER SCORES'}")
+    step.note(same_as_settled=same)
+
+
+def _digit_input(digits: Digits) -> bytes:
+    """The job input that the API makes of the pixels: `floor(x / scale + 1/2)`."""
+    import numpy as np
+
+    from lazai_core.exact.codec import encode_inputs
+
+    program = digits.served.model.program
+    declared = program.inputs[0]
+    integers = np.floor(np.asarray(digits.pixels) / declared.scale.to_float() + 0.5).astype(np.int64)
+    return encode_inputs(program, [np.clip(integers, declared.low, declared.high).reshape(declared.shape)])
+
+
+def _inline_scores(digits: Digits, output: bytes) -> list[int]:
+    from lazai_core.chain.abi import decode_arguments
+    from lazai_core.exact.codec import decode_outputs
+
+    (data,) = decode_arguments(["bytes"], output)
+    bound = digits.served.model.program.bind()
+    return [int(value) for value in decode_outputs(bound, data)[0].ravel()]
+
+
+def _ask_embeddings(wallet: DemoWallet) -> dict[str, Any]:
+    body = {"model": "minilm", "input": list(SENTENCES), "encoding_format": "float"}
+    return wallet.ask("/v1/embeddings", body, model="minilm")
+
+
+def _show_embeddings(step: Step, answer: dict[str, Any]) -> None:
+    first, second = (item["embedding"] for item in answer["data"])
+    cosine = _cosine(first, second)
+    for sentence in SENTENCES:
+        step.show("sentence", sentence)
+    step.show("cosine", f"{cosine:.4f}")
+    step.note(cosine=round(cosine, 6), tokens=answer["usage"]["prompt_tokens"])
+    _show_settlement(step, answer)
+
+
+def _cosine(a: list[float], b: list[float]) -> float:
+    dot = sum(x * y for x, y in zip(a, b, strict=True))
+    return dot / sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+
+def _verify(demo: _Demo, step: Step, trust: str) -> None:
+    for path in demo.receipts:
+        text = _lazai("verify", str(path), "--trust", trust)
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        step.show(path.name[:16] + "…", "accepted")
+        for line in lines[:PROVEN_LINES]:
+            step.show("", line)
+    step.note(verified=len(demo.receipts))
+
+
+def _lazai(*arguments: str) -> str:
+    """Run a command of `lazai` in a process of its own. Raises LazAIError with what it said."""
+    environment = {**os.environ, "COLUMNS": str(shutil.get_terminal_size((100, 24)).columns)}
+    finished = subprocess.run(
+        [*_LAZAI, *arguments],
+        capture_output=True,
+        check=False,
+        env=environment,
+        text=True,
+        timeout=_VERIFY_TIMEOUT_SECONDS,
+    )
+    if finished.returncode:
+        raise LazAIError(f"`lazai {' '.join(arguments)}` ended with {finished.returncode}: {finished.stderr.strip()}")
+    return finished.stdout

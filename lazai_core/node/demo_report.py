@@ -1,0 +1,113 @@
+"""What the demonstration shows and what it leaves behind: steps with their time and gas, and `summary.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+SUMMARY_NAME = "summary.json"
+SUMMARY_FORMAT = "lazai/demo/v1"
+
+
+@define(kw_only=True)
+class Step:
+    """One step: what was done, how long it took, and facts for people (`shown`) and for scripts (`facts`)."""
+
+    name: str
+    seconds: float = 0.0
+    shown: list[tuple[str, str]] = field(factory=list)
+    facts: dict[str, Any] = field(factory=dict)
+
+    def show(self, label: str, text: object) -> None:
+        """A line for people."""
+        self.shown.append((label, str(text)))
+
+    def note(self, **facts: Any) -> None:
+        """Figures for scripts."""
+        self.facts.update(facts)
+
+
+class DemoReport:
+    """Prints each step as it ends: with a bar and colours on a terminal, in plain lines anywhere else."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stdout, highlight=False)
+        self._is_terminal = self._console.is_terminal
+        self._started_ns = time.monotonic_ns()
+        self.steps: list[Step] = []
+
+    def title(self, text: str) -> None:
+        """The first line."""
+        self._console.print(Text(text, style="bold"))
+
+    def line(self, text: str, style: str = "") -> None:
+        """One line that belongs to no step."""
+        self._console.print(Text(text, style=style))
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[tuple[Step, Callable[[int, int], None]]]:
+        """A step in progress; yields it and a function that moves its bar (done, total)."""
+        current = Step(name=name)
+        began_ns = time.monotonic_ns()
+        if self._is_terminal:
+            with self._bar(name) as move:
+                yield current, move
+        else:
+            self._console.print(f"[{len(self.steps) + 1}] {name} ...", markup=False)
+            yield current, lambda done, total: None
+        current.seconds = (time.monotonic_ns() - began_ns) / 1e9
+        self.steps.append(current)
+        self._print(current)
+
+    @contextmanager
+    def _bar(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        columns = (TextColumn("  {task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+        with Progress(*columns, console=self._console, transient=True) as bars:
+            task = bars.add_task(name, total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+
+    def _print(self, step: Step) -> None:
+        number = len(self.steps)
+        if not self._is_terminal:
+            for label, text in step.shown:
+                self._console.print(f"    {label}: {text}" if label else f"    {text}", markup=False, soft_wrap=True)
+            self._console.print(f"    done in {step.seconds:.2f} s", markup=False)
+            return
+        head = Text.assemble(
+            ("✓ ", "bold green"), (f"{number:>2} {step.name}", "bold"), (f"  {step.seconds:.2f} s", "dim")
+        )
+        self._console.print(head)
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column(overflow="fold")
+        for label, text in step.shown:
+            table.add_row(f"     {label}", text)
+        self._console.print(table)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return (time.monotonic_ns() - self._started_ns) / 1e9
+
+    def write_summary(self, folder: Path, facts: Mapping[str, Any]) -> Path:
+        """Write `summary.json`: steps with seconds and facts, and what holds for the whole run."""
+        path = folder / SUMMARY_NAME
+        document = {
+            "format": SUMMARY_FORMAT,
+            "seconds": round(self.seconds, 3),
+            "steps": [{"name": step.name, "seconds": round(step.seconds, 3), **step.facts} for step in self.steps],
+            **facts,
+        }
+        path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        return path

@@ -1,0 +1,108 @@
+"""The demonstration's user: a wallet that talks to the chain by raw transactions and to the API by HTTP."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from lazai_core.api.authorization import Authorization
+from lazai_core.api.errors import InvalidTransaction, LazAIError
+from lazai_core.api.hashing import keccak256
+from lazai_core.api.service import Gateway, TransactionStatus
+from lazai_core.api.types import Address, Gas, ModelId, Wei, address_from_hex, hash_from_hex, to_hex
+from lazai_core.chain.transaction import DYNAMIC_FEE, Transaction
+
+from .identity import KeyIdentity, Secret
+
+VALID_FOR_SECONDS = 600
+FEE_FACTOR = 4
+ANSWER_BYTES_MAX = 64 * 2**20
+TIMEOUT_SECONDS = 120
+
+
+class DemoWallet:
+    """A key, a nonce, and two ways to the node."""
+
+    def __init__(self, private_key: Secret, gateway: Gateway, base_url: str) -> None:
+        self._private_key = private_key
+        self._gateway = gateway
+        self._base_url = base_url
+        self.address: Address = KeyIdentity(private_key).address
+
+    async def transact(self, to: Address, data: bytes, *, value: int = 0, gas: int) -> TransactionStatus:
+        """Sign and send a transaction, and wait for its block. Raises InvalidTransaction when it reverts."""
+        account = await self._gateway.account(self.address)
+        transaction = Transaction(
+            type_id=DYNAMIC_FEE,
+            chain_id=self._gateway.chain_id,
+            nonce=account.nonce,
+            max_fee_per_gas=Wei(FEE_FACTOR * self._gateway.fees().base_fee_per_gas),
+            max_priority_fee_per_gas=Wei(0),
+            gas=Gas(gas),
+            to=to,
+            value=Wei(value),
+            data=data,
+        ).signed(self._private_key.reveal())
+        transaction_hash = await self._gateway.send_raw_transaction(transaction.raw)
+        status = await self._gateway.transaction_status(transaction_hash, wait=True)
+        if status is None or not status.succeeded:
+            raise InvalidTransaction(f"transaction {to_hex(transaction_hash)} reverted")
+        return status
+
+    def ask(self, path: str, document: Mapping[str, Any], *, model: str) -> dict[str, Any]:
+        """POST a paid request, authorised for exactly these bytes. Blocks. Raises LazAIError with the API's message."""
+        body = json.dumps(document, separators=(",", ":")).encode()
+        quote = self._post(f"/v1/lazai/quote?user={to_hex(self.address)}&lane=0&model={model}", body, {})
+        authorization = Authorization(
+            user=self.address,
+            node=address_from_hex(quote["node"]),
+            model=ModelId(hash_from_hex(quote["model_digest"])),
+            body_hash=keccak256(body),
+            max_cost=Wei(int(quote["cost_max"])),
+            expiry=int(time.time()) + VALID_FOR_SECONDS,
+            lane=0,
+            counter=int(quote["next_counter"]),
+        ).signed(self._private_key.reveal(), int(quote["chain_id"]), address_from_hex(quote["settlement"]))
+        return self._post(path, body, {"X-LazAI-Authorization": _header(authorization)})
+
+    def fetch(self, path: str) -> bytes:
+        """GET raw bytes. Blocks."""
+        return self._open(urllib.request.Request(self._base_url + path))
+
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+        request = urllib.request.Request(
+            self._base_url + path, data=body, headers={"Content-Type": "application/json", **headers}
+        )
+        answer: dict[str, Any] = json.loads(self._open(request))
+        return answer
+
+    @staticmethod
+    def _open(request: urllib.request.Request) -> bytes:
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+                data: bytes = response.read(ANSWER_BYTES_MAX)
+                return data
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read(4096).decode("utf-8", errors="replace")
+            raise LazAIError(f"{request.full_url} answered {error.code}: {text}") from None
+
+
+def _header(signed: Authorization) -> str:
+    """The request header as the API's README states it."""
+    fields = {
+        "user": to_hex(signed.user),
+        "node": to_hex(signed.node),
+        "model": to_hex(signed.model),
+        "maxCost": str(signed.max_cost),
+        "expiry": str(signed.expiry),
+        "lane": str(signed.lane),
+        "counter": str(signed.counter),
+        "signature": to_hex(signed.signature),
+    }
+    return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
