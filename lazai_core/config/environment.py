@@ -59,7 +59,7 @@ def _write(table: dict[str, Any], path: KeyPath, text: EnvironmentText) -> str:
     for part, following in zip(path, (*path[1:], None), strict=True):
         if isinstance(container, list) and isinstance(part, int):
             if part > len(container):
-                return f"there are only {len(container)} elements"
+                return f"the next free element is {len(container)}"
             if part == len(container):
                 container.append(None)
         elif not (isinstance(container, dict) and isinstance(part, str)):

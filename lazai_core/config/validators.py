@@ -73,14 +73,19 @@ def _worded(validator: Any, value: Any, error: BaseException) -> Refusal:
     if options is not None:
         return _not_one_of(value, options, shown)
     if hasattr(validator, "max_length"):
-        return Refusal(message=f"may have at most {validator.max_length} characters or elements, got {len(value)}")
+        return Refusal(message=f"may have at most {_counted(validator.max_length, value)}, got {len(value)}")
     if hasattr(validator, "min_length"):
-        return Refusal(message=f"needs at least {validator.min_length} characters or elements, got {len(value)}")
+        return Refusal(message=f"needs at least {_counted(validator.min_length, value)}, got {len(value)}")
     pattern = getattr(validator, "pattern", None)
     if pattern is not None:
         return Refusal(message=f"{shown} does not have the form {pattern.pattern}")
     first = error.args[0] if error.args else ""
     return Refusal(message=first if isinstance(first, str) and first else f"{type(error).__name__}: {error}")
+
+
+def _counted(count: int, value: Any) -> str:
+    noun = "character" if isinstance(value, str) else "element"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _not_one_of(value: Any, options: Any, shown: str) -> Refusal:
