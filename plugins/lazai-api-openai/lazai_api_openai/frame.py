@@ -84,7 +84,9 @@ class _Exchange:
             # The node stops and the time for open requests is over. This task ends here in any case.
             if self._status:
                 raise
-            failure = ApiFailure(503, "node_stopping", "the node is stopping", headers=retry_headers(1_000))
+            repeatable = self._state.get("repeatable", True)
+            headers = retry_headers(1_000) if repeatable else {"x-should-retry": "false"}
+            failure = ApiFailure(503, "node_stopping", "the node is stopping", headers=headers)
             await failure_response(failure)(self._scope, receive, self._forward)
         finally:
             self._finish()

@@ -91,11 +91,12 @@ async def answer_inference(api: Api, request: Request, parse: Parser) -> Respons
 async def _settle(
     api: Api, request: Request, payer: Payer, model: ServedModel, work: Work, order: InferenceRequest
 ) -> InferenceOutcome:
+    # A wallet's repetition carries the same nonce and is answered from the same work; an operator's is paid twice.
+    request.state.repeatable = payer.authorization is not None
     try:
         return await _while_connected(request, api.gateway.submit(order), api.options.timeout_ms)
     except TimeoutError:
-        # A wallet's repetition carries the same nonce and is answered from the same work; an operator's is not.
-        retry = "true" if payer.authorization is not None else "false"
+        retry = "true" if request.state.repeatable else "false"
         raise ApiFailure(
             504,
             "timeout",

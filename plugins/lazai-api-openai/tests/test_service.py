@@ -92,16 +92,19 @@ def test_stopping_lets_open_requests_end(start_node: Callable[..., Any]) -> None
     assert node.failure is None
 
 
-def test_stopping_answers_what_takes_too_long(start_node: Callable[..., Any]) -> None:
-    node = start_node(unsigned="operator-pays", stop_timeout_ms=0)
+@pytest.mark.parametrize("unsigned", ["operator-pays", "reject"])
+def test_stopping_answers_what_takes_too_long(start_node: Callable[..., Any], unsigned: str) -> None:
+    node = start_node(unsigned=unsigned, stop_timeout_ms=0)
+    signature = f"X-LazAI-Authorization: {node.authorization('bag', BODY)}\r\n" * (unsigned == "reject")
     node.hold()
     with connect(node) as connection:
-        connection.sendall(raw_request())
+        connection.sendall(raw_request(extra=signature))
         wait_until(lambda: bool(node.gateway.submitted))
         node.stop()
-        status, body, _ = read_answer(connection)
+        status, body, response = read_answer(connection)
 
     assert (status, body["error"]["code"]) == (503, "node_stopping")
+    assert response.headers["x-should-retry"] == ("false" if unsigned == "operator-pays" else None)
 
 
 def test_a_full_node_answers_429_at_once(start_node: Callable[..., Any]) -> None:
