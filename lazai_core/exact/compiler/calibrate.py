@@ -20,6 +20,10 @@ CLIP_CANDIDATES = 96
 FEW_MARGIN = 4.0
 SMALLEST_REACH = 1e-9
 
+LINEAR = frozenset({"dense", "conv2d", "matmul", "average_pool2d"})
+MOVING = frozenset({"reshape", "transpose", "slice", "clip", "max_pool2d", "reduce_max", "concat"})
+ABSORBING = frozenset({"dense", "conv2d", "layer_norm"})
+
 Progress = Callable[[int, int], None]
 ChooseExponents = Callable[[FloatGraph, Mapping[str, "ValueRange"]], Mapping[str, Array]]
 
@@ -107,14 +111,18 @@ def calibrate(
     if not samples:
         raise InvalidInput("calibration needs at least one sample", hint="give typical inputs of the model")
     ranges: dict[str, ValueRange] = {}
+    absorbed = {name for node in graph.nodes for name in node.inputs[1:] if node.op in ABSORBING}
+    absorbed |= {node.inputs[0] for node in graph.nodes if node.op == "gather"}
     for name, constant in graph.constants.items():
-        ranges[name] = _range_of(constant)
+        if name not in absorbed:
+            ranges[name] = _range_of(constant)
     steps = 2 * len(samples)
     wanted = {node.inputs[0] for node in graph.nodes if node.op in ("dense", "conv2d")}
     exponents: Mapping[str, Array] = {}
+    binned = matrix_operands(graph)
     for second in (False, True):
         for position, sample in enumerate(samples):
-            run_float(graph, sample, _fill(ranges, exponents) if second else _extremes(ranges, wanted))
+            run_float(graph, sample, _fill(ranges, exponents, binned) if second else _extremes(ranges, wanted))
             if progress is not None:
                 progress(second * len(samples) + position + 1, steps)
         if not second:
@@ -129,6 +137,15 @@ def _prepare_scaled(ranges: Mapping[str, ValueRange], exponents: Mapping[str, Ar
         assert reach is not None
         top = float((reach * 2.0**-shifts).max())
         ranges[name].scaled = ValueRange(low=-top, high=top)
+
+
+def matrix_operands(graph: FloatGraph) -> set[str]:
+    """Values that a linear layer reads, seen through data movement: those whose bound is optimised."""
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        if node.op in LINEAR or (node.op in MOVING and node.output in found):
+            found.update(node.inputs)
+    return found
 
 
 def _range_of(array: Array) -> ValueRange:
@@ -150,8 +167,12 @@ def _extremes(ranges: dict[str, ValueRange], wanted: set[str]) -> Callable[[str,
     return observe
 
 
-def _fill(ranges: dict[str, ValueRange], exponents: Mapping[str, Array]) -> Callable[[str, Array], None]:
+def _fill(
+    ranges: dict[str, ValueRange], exponents: Mapping[str, Array], binned: set[str]
+) -> Callable[[str, Array], None]:
     def observe(name: str, array: Array) -> None:
+        if name not in binned:
+            return
         entry = ranges[name]
         entry.add_histogram(array)
         if entry.scaled is not None:

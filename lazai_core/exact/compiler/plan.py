@@ -106,9 +106,9 @@ class Plan:
     exact: set[str] = field(factory=set)
 
     def base(self, name: str) -> Form:
-        """The finest form of a value, from which the others are derived."""
+        """The finest form of a value, from which the others are derived; one with exponents only when alone."""
         forms = self.forms[name]
-        return min(forms, key=lambda form: (forms[form].step, form.value))
+        return min(forms, key=lambda form: (bool(forms[form].exponents), forms[form].step, form.value))
 
 
 def operand_forms(node: FloatNode, result: set[Form]) -> list[set[Form]]:
