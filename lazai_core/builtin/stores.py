@@ -1,10 +1,15 @@
-"""Key-value stores in the box."""
+"""The store that forgets; the durable one is in `sqlite_store`."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 from lazai_core.api.errors import StorageError
+from lazai_core.api.storage import KeyValueStore
+
+KEY_BYTES_MAX = 480
+VALUE_BYTES_MAX = 64 * 1024 * 1024
 
 
 class MemoryStore:
@@ -12,6 +17,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, bytes] = {}
+        self._lock = threading.Lock()
         self._closed = False
 
     def get(self, key: bytes) -> bytes | None:
@@ -22,7 +28,10 @@ class MemoryStore:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Entries under `prefix` in ascending order of the key, as they are now."""
         self.require_open()
-        return iter(sorted((key, value) for key, value in list(self._entries.items()) if key.startswith(prefix)))
+        # No reader sees half of a batch.
+        with self._lock:
+            found = sorted((key, value) for key, value in self._entries.items() if key.startswith(prefix))
+        return iter(found)
 
     def batch(self) -> MemoryBatch:
         """A fresh batch."""
@@ -32,11 +41,12 @@ class MemoryStore:
     def apply(self, writes: dict[bytes, bytes | None]) -> None:
         """Take over the writes of a batch."""
         self.require_open()
-        for key, value in writes.items():
-            if value is None:
-                self._entries.pop(key, None)
-            else:
-                self._entries[key] = value
+        with self._lock:
+            for key, value in writes.items():
+                if value is None:
+                    self._entries.pop(key, None)
+                else:
+                    self._entries[key] = value
 
     def require_open(self) -> None:
         """Raises StorageError once the store is closed."""
@@ -58,18 +68,30 @@ class MemoryBatch:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set `key` when the batch is committed."""
-        self._open()[key] = value
+        if len(value) > VALUE_BYTES_MAX:
+            raise StorageError(f"a value has {len(value)} bytes, more than {VALUE_BYTES_MAX}")
+        self._checked(key)[key] = value
 
     def delete(self, key: bytes) -> None:
         """Remove `key` when the batch is committed."""
-        self._open()[key] = None
+        self._checked(key)[key] = None
 
     def commit(self) -> None:
         """Apply all writes. The batch is not usable after it."""
         self._store.apply(self._open())
         self._writes = None
 
+    def _checked(self, key: bytes) -> dict[bytes, bytes | None]:
+        if not 1 <= len(key) <= KEY_BYTES_MAX:
+            raise StorageError(f"a key has {len(key)} bytes; it must have 1 to {KEY_BYTES_MAX}")
+        return self._open()
+
     def _open(self) -> dict[bytes, bytes | None]:
         if self._writes is None:
             raise StorageError("the batch was committed already")
         return self._writes
+
+
+def build_memory() -> KeyValueStore:
+    """An empty store in memory."""
+    return MemoryStore()

@@ -15,6 +15,11 @@ COMPUTE_ELASTICITY = 2
 EVM_ELASTICITY = 2
 """The EVM gas target is the block's limit divided by this (EIP-1559)."""
 
+BLOCK_BYTES_MAX = 32 * 1024 * 1024
+"""Most bytes of a block's transactions and records together; a store keeps a block as one value."""
+SLOW_WORK_MAX = 4_000
+"""Milliseconds, about, that a block may spend in curve precompiles, whose gas is far below what they cost here."""
+
 
 def fee_state(header: BlockHeader) -> FeeState:
     """Fee fields of a header as gas policies take them."""

@@ -1,4 +1,4 @@
-"""The compute records of one block, as precompiles read them during execution."""
+"""What a block carries for its transactions: compute records, and so much of everything that is scarce."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.precompile import NeedsCompute, StatePort
-from lazai_core.api.types import Gas, JobId
+from lazai_core.api.types import JobId
 
 
 class RecordCheck(Protocol):
@@ -17,12 +17,48 @@ class RecordCheck(Protocol):
         """Raises InvalidBlock with the worker to blame when signature, size or proof is wrong."""
 
 
+class BlockFull(Exception):
+    """The block cannot hold what a transaction asks for; an effect, like NeedsCompute."""
+
+    def __init__(self, what: str, wanted: int, left: int) -> None:
+        super().__init__(f"{wanted} {what} asked for, {left} left in the block")
+        self.wanted = wanted
+        self.left = left
+
+
+class BlockMeter:
+    """Adds up something of which a block may hold so much, transaction by transaction: a `ComputeMeter`."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self._what = what
+        self._pending = 0
+
+    def add(self, gas: int) -> None:
+        """Count `gas`. Raises BlockFull when the block cannot hold it."""
+        if self.used + self._pending + gas > self.limit:
+            raise BlockFull(self._what, self._pending + gas, self.limit - self.used)
+        self._pending += gas
+
+    def keep(self) -> int:
+        """The transaction stays in the block; returns its part."""
+        pending, self._pending = self._pending, 0
+        self.used += pending
+        return pending
+
+    def drop(self) -> None:
+        """The transaction is left out."""
+        self._pending = 0
+
+
 class BlockWitness:
     """Records by job; remembers which were needed and in what order, transaction by transaction."""
 
     def __init__(
-        self, records: Mapping[JobId, ComputeRecord], check: RecordCheck, state: StatePort
+        self, records: Mapping[JobId, ComputeRecord], check: RecordCheck, state: StatePort, size: BlockMeter
     ) -> None:
+        self._size = size
         self._records = records
         self._check = check
         self._state = state
@@ -30,12 +66,13 @@ class BlockWitness:
         self._pending: dict[JobId, ComputeRecord] = {}
 
     def record(self, job: ComputeJob) -> ComputeRecord:
-        """The checked record of `job`. Raises NeedsCompute, or InvalidBlock with the worker to blame."""
+        """The checked record of `job`. Raises NeedsCompute, BlockFull, or InvalidBlock with the worker to blame."""
         job_id = job.job_id
         record = self._records.get(job_id)
         if record is None:
             raise NeedsCompute(job)
         if job_id not in self._used and job_id not in self._pending:
+            self._size.add(len(record.encode()))
             self._check(job, record, self._state)
             self._pending[job_id] = record
         return record
@@ -53,38 +90,3 @@ class BlockWitness:
     def used(self) -> tuple[ComputeRecord, ...]:
         """Records of the transactions kept, in the order in which they were first needed."""
         return tuple(self._used.values())
-
-
-class ComputeGasExceeded(Exception):
-    """The block's compute gas does not suffice for what a transaction asks; an effect, like NeedsCompute."""
-
-    def __init__(self, wanted: int, left: int) -> None:
-        super().__init__(f"{wanted} compute gas is asked for, {left} is left in the block")
-        self.wanted = wanted
-        self.left = left
-
-
-class BlockComputeMeter:
-    """Adds up the compute gas of a block, transaction by transaction, up to twice the target."""
-
-    def __init__(self, limit: Gas) -> None:
-        self.limit = limit
-        self.used = Gas(0)
-        self._pending = 0
-
-    def add(self, gas: Gas) -> None:
-        """Count `gas`. Raises ComputeGasExceeded when the block cannot hold it."""
-        total = self.used + self._pending + gas
-        if total > self.limit:
-            raise ComputeGasExceeded(self._pending + gas, self.limit - self.used)
-        self._pending += gas
-
-    def keep(self) -> Gas:
-        """The transaction stays in the block; returns its compute gas."""
-        pending, self._pending = Gas(self._pending), 0
-        self.used = Gas(self.used + pending)
-        return pending
-
-    def drop(self) -> None:
-        """The transaction is left out."""
-        self._pending = 0

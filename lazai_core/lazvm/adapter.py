@@ -10,8 +10,8 @@ from lazai_core.api.hashing import keccak256
 from lazai_core.api.precompile import Precompile, PrecompileCall
 from lazai_core.api.types import Address, Wei, to_hex
 
-from .engine import ComputationAPI, PragueComputation, Revert
-from .fork import PrecompileFunction
+from .engine import ComputationAPI, Revert
+from .ethereum import PrecompileFunction, ethereum_precompiles
 
 _NOT_CALLED_DIRECTLY = keccak256(b"NotCalledDirectly()")[:4]
 
@@ -37,7 +37,7 @@ class OpenStatePort:
 
 def precompile_table(precompiles: Mapping[Address, Precompile]) -> Mapping[Address, PrecompileFunction]:
     """Prague's precompiles and ours by address. Raises ValueError where ours would hide one of Ethereum's."""
-    table: dict[Address, PrecompileFunction] = dict(PragueComputation.get_precompiles())
+    table = ethereum_precompiles()
     for address, precompile in sorted(precompiles.items()):
         if address in table:
             raise ValueError(f"the address {to_hex(address)} belongs to a precompile of Ethereum")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lazai_core.api.precompile import BlockContext, ComputeMeter, WitnessReader
-from lazai_core.api.types import Gas, Hash32
+from lazai_core.api.types import Hash32
 from lazai_core.chain.block import randao_of
+from lazai_core.chain.witness import BlockMeter
 
 from .engine import ExecutionContext
 
@@ -24,6 +25,7 @@ class LazContext(ExecutionContext):  # type: ignore[misc]
         ancestor_hashes: Callable[[], Iterator[Hash32]],
         witness: WitnessReader,
         compute_meter: ComputeMeter,
+        slow_work: BlockMeter,
     ) -> None:
         super().__init__(
             coinbase=block.coinbase,
@@ -40,14 +42,4 @@ class LazContext(ExecutionContext):  # type: ignore[misc]
         self.block = block
         self.witness = witness
         self.compute_meter = compute_meter
-
-
-class OpenMeter:
-    """Counts compute gas without a limit, for calls that enter no block."""
-
-    def __init__(self) -> None:
-        self.used = Gas(0)
-
-    def add(self, gas: Gas) -> None:
-        """Count `gas`."""
-        self.used = Gas(self.used + gas)
+        self.slow_work = slow_work

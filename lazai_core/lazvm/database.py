@@ -1,56 +1,65 @@
-"""A key-value store as py-evm's atomic database: reads go through, writes stay in memory until a block is committed."""
+"""The state database: trie nodes and code by hash, read from the store, written to a layer on top of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
-from lazai_core.api.errors import StorageError
+from lazai_core.api.errors import EncodingError, StorageError
 from lazai_core.api.storage import KeyValueStore
 from lazai_core.chain.history import STATE_PREFIX
+from lazai_core.chain.rlp_codec import Item, decode, to_list
+from lazai_core.chain.trie import EMPTY_ROOT
 
-from .engine import BaseAtomicDB
-
-CACHE_ENTRIES_MAX = 50_000
+ENTRIES_CACHED_MAX = 50_000
+NODES_CACHED_MAX = 20_000
+_HINT = "the data folder is damaged; synchronise from peers into an empty folder"
 
 
 class NodeReader:
-    """Trie nodes and code by hash, with a bounded cache; both never change once written."""
+    """Entries by hash with bounded caches; what was written once never changes."""
 
     def __init__(self, store: KeyValueStore) -> None:
         self._store = store
-        self._cache: dict[bytes, bytes] = {}
+        self._entries: dict[bytes, bytes] = {}
+        self._nodes: dict[bytes, Sequence[Item]] = {}
 
     def get(self, key: bytes) -> bytes | None:
-        """The stored value, or None."""
-        value = self._cache.get(key)
+        """The stored bytes, or None."""
+        value = self._entries.get(key)
         if value is None:
             value = self._store.get(STATE_PREFIX + key)
             if value is not None:
                 self.remember({key: value})
         return value
 
-    def remember(self, nodes: Mapping[bytes, bytes]) -> None:
-        """Keep `nodes` in the cache; when it is full the older half goes."""
-        if len(self._cache) + len(nodes) > CACHE_ENTRIES_MAX:
-            self._cache = dict(list(self._cache.items())[CACHE_ENTRIES_MAX // 2 :])
-        self._cache.update(nodes)
+    def node(self, digest: bytes) -> Sequence[Item]:
+        """The decoded trie node; it must not be changed. Raises StorageError when the store lacks it."""
+        found = self._nodes.get(digest)
+        if found is None:
+            found = _decoded(digest, self.get(digest))
+            if len(self._nodes) >= NODES_CACHED_MAX:
+                self._nodes = dict(list(self._nodes.items())[NODES_CACHED_MAX // 2 :])
+            self._nodes[digest] = found
+        return found
+
+    def remember(self, entries: Mapping[bytes, bytes]) -> None:
+        """Keep entries in the cache; when it is full the older half goes."""
+        if len(self._entries) + len(entries) > ENTRIES_CACHED_MAX:
+            self._entries = dict(list(self._entries.items())[ENTRIES_CACHED_MAX // 2 :])
+        self._entries.update(entries)
 
 
-class StateDatabase(BaseAtomicDB):  # type: ignore[misc]
-    """Nodes of the store with a layer of new ones on top; `written` is that layer.
+class StateDatabase:
+    """Entries of the store with a layer of new ones on top; `written` is that layer."""
 
-    Deleting takes a node out of the layer only: older states stay readable.
-    """
-
-    def __init__(self, nodes: NodeReader) -> None:
-        self._nodes = nodes
+    def __init__(self, reader: NodeReader) -> None:
+        self._reader = reader
         self.written: dict[bytes, bytes] = {}
 
     def __getitem__(self, key: bytes) -> bytes:
         value = self.written.get(key)
         if value is None:
-            value = self._nodes.get(key)
+            value = self._reader.get(key)
         if value is None:
             raise KeyError(key)
         return value
@@ -58,22 +67,25 @@ class StateDatabase(BaseAtomicDB):  # type: ignore[misc]
     def __setitem__(self, key: bytes, value: bytes) -> None:
         self.written[key] = value
 
-    def __delitem__(self, key: bytes) -> None:
-        self.written.pop(key, None)
+    def __contains__(self, key: bytes) -> bool:
+        return key in self.written or self._reader.get(key) is not None
 
-    def _exists(self, key: bytes) -> bool:
-        return key in self.written or self._nodes.get(key) is not None
-
-    @contextmanager
-    def atomic_batch(self) -> Iterator[StateDatabase]:
-        """The layer itself: it is thrown away as a whole when a block fails."""
-        yield self
+    def node(self, digest: bytes) -> Sequence[Item]:
+        """The decoded trie node; it must not be changed. Raises StorageError when it is not there."""
+        encoded = self.written.get(digest)
+        return self._reader.node(digest) if encoded is None else _decoded(digest, encoded)
 
 
-def require_root(nodes: NodeReader, state_root: bytes, empty_root: bytes) -> None:
+def _decoded(digest: bytes, encoded: bytes | None) -> Sequence[Item]:
+    if encoded is None:
+        raise StorageError(f"the store lacks the state node 0x{digest.hex()}", hint=_HINT)
+    try:
+        return to_list(decode(encoded))
+    except EncodingError as cause:
+        raise StorageError(f"the state node 0x{digest.hex()} cannot be read: {cause.message}", hint=_HINT) from cause
+
+
+def require_root(reader: NodeReader, state_root: bytes) -> None:
     """Raises StorageError when the store does not hold this state."""
-    if state_root != empty_root and nodes.get(state_root) is None:
-        raise StorageError(
-            f"the store holds no state with root 0x{state_root.hex()}",
-            hint="the data folder is damaged; synchronise from peers into an empty folder",
-        )
+    if state_root != EMPTY_ROOT:
+        reader.node(state_root)

@@ -12,10 +12,8 @@ from typing import Any, TypeAlias
 
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
-from eth import constants
-from eth.db import account
-from eth.db.backends import base
 from eth.exceptions import OutOfGas, Revert, VMError
+from eth.precompiles import point_evaluation
 from eth.vm import execution_context, message, transaction_context
 from eth.vm.forks.prague import computation, state
 from eth.vm.forks.prague import constants as prague
@@ -23,8 +21,6 @@ from eth.vm.forks.prague import constants as prague
 ComputationAPI: TypeAlias = Any
 MessageAPI: TypeAlias = Any
 
-AccountDB: Any = account.AccountDB
-BaseAtomicDB: Any = base.BaseAtomicDB
 BaseTransactionContext: Any = transaction_context.BaseTransactionContext
 ExecutionContext: Any = execution_context.ExecutionContext
 Message: Any = message.Message
@@ -32,22 +28,22 @@ PragueComputation: Any = computation.PragueComputation
 PragueState: Any = state.PragueState
 PragueTransactionExecutor: Any = state.PragueTransactionExecutor
 
-BLANK_ROOT_HASH = bytes(constants.BLANK_ROOT_HASH)
-EMPTY_SHA3 = bytes(constants.EMPTY_SHA3)
 DELEGATION_PREFIX = bytes(prague.DELEGATION_DESIGNATION_PREFIX)
 HISTORY_SERVE_WINDOW = int(prague.HISTORY_SERVE_WINDOW)
 HISTORY_STORAGE_ADDRESS: Any = prague.HISTORY_STORAGE_ADDRESS
 REFUND_EXISTING_AUTHORITY = int(prague.PER_EMPTY_ACCOUNT_BASE_COST - prague.PER_AUTH_BASE_COST)
 
+
+def kzg_setup_path() -> str:
+    """File of the KZG ceremony's result that py-evm brings."""
+    return str(point_evaluation.TRUSTED_SETUP_PATH)
+
+
 __all__ = [
-    "BLANK_ROOT_HASH",
     "DELEGATION_PREFIX",
-    "EMPTY_SHA3",
     "HISTORY_SERVE_WINDOW",
     "HISTORY_STORAGE_ADDRESS",
     "REFUND_EXISTING_AUTHORITY",
-    "AccountDB",
-    "BaseAtomicDB",
     "BaseTransactionContext",
     "ComputationAPI",
     "ExecutionContext",
@@ -59,4 +55,5 @@ __all__ = [
     "PragueTransactionExecutor",
     "Revert",
     "VMError",
+    "kzg_setup_path",
 ]

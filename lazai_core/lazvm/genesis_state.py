@@ -8,16 +8,15 @@ from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.receipts import BLOOM_BYTES
 from lazai_core.chain.trie import EMPTY_ROOT
 
+from .accounts import JournaledAccounts
 from .database import NodeReader, StateDatabase
-from .engine import BLANK_ROOT_HASH
-from .fork import LazAccountDB
 from .production import ExecutedBlock
 
 
 def genesis_block(genesis: Genesis, nodes: NodeReader) -> ExecutedBlock:
     """The block of height 0 with the nodes of its state."""
     database = StateDatabase(nodes)
-    accounts = LazAccountDB(database, BLANK_ROOT_HASH)
+    accounts = JournaledAccounts(database)
     for address, wei in sorted(genesis.balances.items()):
         accounts.set_balance(address, wei)
     for address, contract in sorted(genesis.contracts.items()):

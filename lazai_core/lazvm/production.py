@@ -14,15 +14,15 @@ from lazai_core.api.types import Address, Gas, Hash32, Height, JobId
 from lazai_core.chain.block import Block, BlockHeader, records_root, transactions_root
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.receipts import Receipt, block_bloom
-from lazai_core.chain.rules import ChildRules, require_equal
+from lazai_core.chain.rules import BLOCK_BYTES_MAX, SLOW_WORK_MAX, ChildRules, require_equal
 from lazai_core.chain.transaction import Transaction, decode_transaction
 from lazai_core.chain.trie import list_root
-from lazai_core.chain.witness import BlockComputeMeter, BlockWitness, ComputeGasExceeded, RecordCheck
+from lazai_core.chain.witness import BlockFull, BlockMeter, BlockWitness, RecordCheck
 
 from .adapter import OpenStatePort
 from .context import LazContext
 from .database import NodeReader, StateDatabase, require_root
-from .engine import BLANK_ROOT_HASH, HISTORY_SERVE_WINDOW, HISTORY_STORAGE_ADDRESS
+from .engine import HISTORY_SERVE_WINDOW, HISTORY_STORAGE_ADDRESS
 from .execute import TransactionOutcome, run_transaction
 from .fork import LazState
 
@@ -63,24 +63,27 @@ class OpenBlock:
     ) -> None:
         parent = rules.parent
         root = parent.state_root if state_root is None else state_root
-        require_root(around.nodes, root, BLANK_ROOT_HASH)
+        require_root(around.nodes, root)
         self.rules = rules
         self.timestamp = timestamp
         self.proposer = proposer
         self.database = StateDatabase(around.nodes)
-        self.meter = BlockComputeMeter(rules.compute_gas_limit)
+        self.meter = BlockMeter("compute gas", rules.compute_gas_limit)
+        self.slow_work = BlockMeter("units of slow curve work", SLOW_WORK_MAX)
+        self.size = BlockMeter("bytes", BLOCK_BYTES_MAX)
         self.gas_used = Gas(0)
         self.outcomes: list[TransactionOutcome] = []
         self.receipts: list[Receipt] = []
         self.state = LazState(self.database, None, root)
         self.state.precompile_table = around.precompile_table
-        self.witness = BlockWitness(records, around.check, OpenStatePort(self.state))
+        self.witness = BlockWitness(records, around.check, OpenStatePort(self.state), self.size)
         self.state.execution_context = LazContext(
             block=_block_context(around.genesis, rules, timestamp, proposer),
             parent_hash=parent.hash,
             ancestor_hashes=lambda: _ancestors(parent, around.ancestor_hashes),
             witness=self.witness,
             compute_meter=self.meter,
+            slow_work=self.slow_work,
         )
         self._store_parent_hash(parent)
 
@@ -96,17 +99,19 @@ class OpenBlock:
         return Gas(self.rules.gas_limit - self.gas_used)
 
     def add(self, transaction: Transaction) -> TransactionOutcome:
-        """Execute and keep. Raises InvalidTransaction, NeedsCompute, ComputeGasExceeded, InvalidBlock."""
+        """Execute and keep. Raises InvalidTransaction, NeedsCompute, BlockFull, InvalidBlock."""
         if transaction.gas > self.gas_left:
             raise InvalidTransaction(f"the gas limit {transaction.gas} is above the {self.gas_left} left in the block")
         try:
+            self.size.add(len(transaction.raw))
             outcome = run_transaction(self.state, transaction)
         except BaseException:
-            self.witness.drop()
-            self.meter.drop()
+            for part in (self.witness, self.meter, self.slow_work, self.size):
+                part.drop()
             raise
         before = len(self.witness.used)
-        self.witness.keep()
+        for part in (self.witness, self.slow_work, self.size):
+            part.keep()
         self.gas_used = Gas(self.gas_used + outcome.gas_used)
         self.receipts.append(
             Receipt(
@@ -116,7 +121,7 @@ class OpenBlock:
                 logs=outcome.logs,
             )
         )
-        outcome = _with_compute(outcome, self.meter.keep(), self.witness.used[before:])
+        outcome = _with_compute(outcome, Gas(self.meter.keep()), self.witness.used[before:])
         self.outcomes.append(outcome)
         return outcome
 
@@ -142,7 +147,7 @@ class OpenBlock:
             gas_used=self.gas_used,
             base_fee_per_gas=rules.base_fee_per_gas,
             compute_gas_target=rules.compute_gas_target,
-            compute_gas_used=self.meter.used,
+            compute_gas_used=Gas(self.meter.used),
             compute_base_fee_per_gas=rules.compute_base_fee_per_gas,
             validators_hash=rules.validators_hash,
             next_validators_hash=rules.next_validators_hash,
@@ -194,8 +199,8 @@ def execute_body(block: Block, opened: OpenBlock) -> ExecutedBlock:
         except NeedsCompute as cause:
             job_id = cause.job.job_id.hex()
             raise _fault(header, "records", f"transaction {index} needs job {job_id}, which has none") from cause
-        except ComputeGasExceeded as cause:
-            raise _fault(header, "compute gas", f"transaction {index}: {cause}") from cause
+        except BlockFull as cause:
+            raise _fault(header, "limits", f"transaction {index}: {cause}") from cause
     if opened.witness.used != block.records:
         raise _fault(
             header,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from lazai_core.api.types import Address, Hash32, Wei
 
+from .accounts import JournaledAccounts
 from .database import NodeReader, StateDatabase, require_root
-from .engine import BLANK_ROOT_HASH
-from .fork import LazAccountDB
 
 
 class StateView:
     """State at one root; a `StatePort` with nonces. Raises StorageError when the store does not hold the root."""
 
     def __init__(self, nodes: NodeReader, state_root: Hash32) -> None:
-        require_root(nodes, state_root, BLANK_ROOT_HASH)
+        require_root(nodes, state_root)
         self.state_root = state_root
         self._nodes = nodes
-        self._accounts = LazAccountDB(StateDatabase(nodes), state_root)
+        self._accounts = JournaledAccounts(StateDatabase(nodes), state_root)
 
     def balance(self, address: Address) -> Wei:
         """Balance in wei, 0 for an account that does not exist."""

@@ -18,7 +18,7 @@ from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.history import GENESIS_KEY, STATE_PREFIX, ChainHistory
 from lazai_core.chain.rules import ChildRules, check_header, fee_state
 from lazai_core.chain.transaction import decode_transaction
-from lazai_core.chain.witness import ComputeGasExceeded, RecordCheck
+from lazai_core.chain.witness import BlockFull, RecordCheck
 
 from .adapter import precompile_table
 from .context import ANCESTORS_MAX
@@ -120,7 +120,7 @@ class LazVM:
         opened = self._open_block(timestamp, ZERO_ADDRESS, records or {}, None, None)
         try:
             return opened.add(decode_transaction(raw))
-        except ComputeGasExceeded as cause:
+        except BlockFull as cause:
             raise InvalidTransaction(f"the transaction can never fit a block: {cause}") from cause
 
     def call(
@@ -133,7 +133,11 @@ class LazVM:
         """Run a message on the head's state, or on another committed one, and keep nothing. Raises NeedsCompute."""
         opened = self._open_block(None, ZERO_ADDRESS, records or {}, None, None, root=root)
         opened.state.lock_changes()
-        return run_call(opened.state, request, self.genesis.block_gas_limit)
+        limit = self.genesis.block_gas_limit
+        try:
+            return run_call(opened.state, request, limit)
+        except BlockFull as cause:
+            return CallOutcome(succeeded=False, output=b"", gas_used=limit, error=f"no block can hold it: {cause}")
 
     def build_block(
         self, plan: BlockPlan, records: Mapping[JobId, ComputeRecord] | None = None
@@ -154,7 +158,7 @@ class LazVM:
                     opened.add(transaction)
             except NeedsCompute as effect:
                 waiting.append((raw, effect.job))
-            except (ComputeGasExceeded, NonceAhead):
+            except (BlockFull, NonceAhead):
                 left_over.append(raw)
             except (InvalidTransaction, InvalidBlock) as error:
                 refused.append((raw, error))

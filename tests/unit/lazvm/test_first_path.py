@@ -9,7 +9,17 @@ from lazai_core.api.types import AI_CALL_ADDRESS, Address
 from lazai_core.chain.abi import encode_arguments, encode_call
 from lazai_core.chain.system_calls import InferCall, InferResult
 from lazai_core.chain.system_contracts import creation_code
-from tests.unit.lazvm.world import ACCOUNTS, PROPOSER, advance, digits_sample, machine, plan, register_model, transaction, worker_record
+from tests.unit.lazvm.world import (
+    ACCOUNTS,
+    PROPOSER,
+    advance,
+    digits_sample,
+    machine,
+    plan,
+    register_model,
+    transaction,
+    worker_record,
+)
 
 
 def test_a_transfer_moves_coins_and_pays_the_proposer() -> None:

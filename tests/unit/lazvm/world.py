@@ -125,7 +125,13 @@ def machine(
 
 
 def transaction(
-    sender: int, nonce: int, to: bytes = b"", data: bytes = b"", value: int = 0, gas: int = 100_000, type_id: int = DYNAMIC_FEE
+    sender: int,
+    nonce: int,
+    to: bytes = b"",
+    data: bytes = b"",
+    value: int = 0,
+    gas: int = 100_000,
+    type_id: int = DYNAMIC_FEE,
 ) -> Transaction:
     """A signed transaction of test account `sender`."""
     fee = 3 * GWEI
@@ -151,7 +157,7 @@ def plan(vm: LazVM, *transactions: Transaction) -> BlockPlan:
     )
 
 
-def advance(vm: LazVM, *transactions: Transaction, records: Mapping = {}) -> BuiltBlock:  # type: ignore[type-arg]  # noqa: B006
+def advance(vm: LazVM, *transactions: Transaction, records: Mapping = {}) -> BuiltBlock:  # type: ignore[type-arg]
     """Build and commit a block; every transaction must be in it and succeed."""
     built = vm.build_block(plan(vm, *transactions), records)
     assert built.refused == ()
