@@ -165,8 +165,7 @@ def _print_one(catalog: Catalog, name: str, *, as_json: bool) -> None:
             }
         )
         return
-    for line in _one_lines(loaded, broken, offers):
-        click.echo(line)
+    click.echo("\n".join(_one_lines(loaded, broken, offers)).lstrip("\n"))
 
 
 def _one_lines(loaded: list[LoadedPlugin], broken: list[BrokenPlugin], offers: list[Offer]) -> Iterator[str]:

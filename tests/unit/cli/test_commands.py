@@ -333,3 +333,27 @@ def test_an_old_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_checks.time, "time", lambda: 0.0)
 
     assert str(machine_checks.check_clock().severity) == "fail"
+
+
+def test_precompiles_that_are_not_there_are_found_with_the_rest(node: Lazai) -> None:
+    edit("[plugins]", '[precompiles]\nuse = ["ai-call", "ai-cal"]\n[plugins]')
+
+    answer = node("config", "check", str(CONFIG))
+
+    assert answer.code == 2
+    assert 'precompiles.use[1]: no precompile is called "ai-cal"' in answer.err
+    assert 'did you mean "ai-call"?' in answer.err
+
+
+def test_conflicts_are_listed(lazai: Lazai) -> None:
+    path = Path(f"{MODULE}.py")
+    twice = '    yield CoprocessorEntry(name="reference", summary="Again", build=build)\n'
+    text = path.read_text().replace(
+        "@hookimpl\ndef lazai_proof_systems", f"{twice}\n@hookimpl\ndef lazai_proof_systems"
+    )
+    path.write_text(text, encoding="utf-8")
+
+    assert 'conflict  coprocessor "reference" is provided twice: built in, built in' in lazai("plugins").out
+    answer = lazai("init", "alpha")
+    assert answer.code == 2
+    assert "this is a fault of lazai-core; report it to its authors" in answer.err
