@@ -44,29 +44,27 @@ SETTLEMENT_ADDRESS = Address(bytes.fromhex("000000000000000000000000000000000000
 """Genesis contract that holds escrow and settles signed requests."""
 
 
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+
+
+def _digits(text: str, count: int, what: str) -> bytes:
+    digits = text[2:] if text[:2] in ("0x", "0X") else text
+    if len(digits) != count or not _HEXADECIMAL.issuperset(digits):
+        raise ValueError(f"{what} has {count} hexadecimal digits, got {text!r}")
+    return bytes.fromhex(digits)
+
+
 def address_from_hex(text: str) -> Address:
     """Parse 40 hexadecimal digits with or without `0x`, in any letter case.
 
     Raises ValueError with the offending text.
     """
-    digits = text[2:] if text[:2] in ("0x", "0X") else text
-    if len(digits) != 2 * ADDRESS_BYTES:
-        raise ValueError(f"an address has 40 hexadecimal digits, got {text!r}")
-    try:
-        return Address(bytes.fromhex(digits))
-    except ValueError:
-        raise ValueError(f"not hexadecimal: {text!r}") from None
+    return Address(_digits(text, 2 * ADDRESS_BYTES, "an address"))
 
 
 def hash_from_hex(text: str) -> Hash32:
     """Parse 64 hexadecimal digits with or without `0x`. Raises ValueError with the offending text."""
-    digits = text[2:] if text[:2] in ("0x", "0X") else text
-    if len(digits) != 2 * HASH_BYTES:
-        raise ValueError(f"a hash has 64 hexadecimal digits, got {text!r}")
-    try:
-        return Hash32(bytes.fromhex(digits))
-    except ValueError:
-        raise ValueError(f"not hexadecimal: {text!r}") from None
+    return Hash32(_digits(text, 2 * HASH_BYTES, "a hash"))
 
 
 def to_hex(data: bytes) -> str:
