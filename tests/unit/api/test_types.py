@@ -20,7 +20,7 @@ def test_hashes_come_back(data: bytes) -> None:
     assert hash_from_hex(to_hex(data)) == data
 
 
-@pytest.mark.parametrize("text", ["", "0x", "0x12", "0x" + "1" * 39, "1" * 41, " " * 40, "12 " * 13 + "1", "0x" + "g" * 40])
+@pytest.mark.parametrize("text", ["", "0x", "0x12", "0x" + "1" * 39, "1" * 41, " " * 40, "12 " * 13 + "1", "g" * 40])
 def test_anything_else_is_refused_with_its_text(text: str) -> None:
     with pytest.raises(ValueError, match="40 hexadecimal digits"):
         address_from_hex(text)
