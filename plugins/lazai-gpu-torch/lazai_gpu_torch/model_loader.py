@@ -53,7 +53,7 @@ class TorchModel:
         if known is None:
             if len(self._costs) >= COSTS_KEPT_MAX:
                 self._costs.pop(next(iter(self._costs)))
-            known = (tuple(op_costs(bound)), planned_usage(bound, tokens_in=bound.dim_value))
+            known = (tuple(op_costs(bound)), planned_usage(bound))
             self._costs[bound.dim_value] = known
         return known
 
@@ -67,7 +67,7 @@ class TorchModelLoader:
     def plan(self, program: Program, job_input: bytes) -> ResourceUsage:
         """Static cost of a run on this input. Raises InvalidInput."""
         bound = program.bind_input(job_input)
-        return planned_usage(bound, tokens_in=bound.dim_value)
+        return planned_usage(bound)
 
     def load(self, program: Program, constants: ConstantSource) -> TorchModel:
         """Copy constants to the device and prepare every step. Raises OutOfMemory."""
