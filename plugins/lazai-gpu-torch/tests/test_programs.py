@@ -43,7 +43,7 @@ def check_equal(backend: TorchCoprocessor, seed: int) -> None:
     traced = backend.execute(loaded, job_input, backend.monitor(NO_LIMITS), CancelToken(), keep_trace=True)
 
     assert plain.output == traced.output == expected.output_bytes()
-    assert plain.usage == planned_usage(bound, tokens_in=bound.dim_value)
+    assert plain.usage == planned_usage(bound)
     assert plain.measurement.flops == plain.usage.flops
     assert traced.trace is not None
     for index, info in enumerate(model.program.values):
