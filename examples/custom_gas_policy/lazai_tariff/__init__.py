@@ -1,0 +1,1 @@
+"""An example of a gas policy: a tariff with a few steps."""

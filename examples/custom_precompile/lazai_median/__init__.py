@@ -1,0 +1,1 @@
+"""An example of a precompile: the median of 256-bit integers."""
