@@ -141,12 +141,28 @@ class Lowering:
             axis = len(self.graph.shapes[name]) - 1
             self.tensors[name, form] = self.requantize(source, forms[form], shift, axis=axis)
 
+    def moved_forms(self, node: FloatNode) -> list[Form]:
+        """The forms of a result that are its operand's forms, moved."""
+        forms = sorted(self.plan.forms[node.output], key=lambda entry: entry.value)
+        return [form for form in forms if form is not Form.LOOKUP]
+
+    def derive_lookup(self, node: FloatNode) -> None:
+        """The index of a function table from the wide form of a moved value."""
+        planned = self.plan.forms[node.output].get(Form.LOOKUP)
+        if planned is None:
+            return
+        shift = exact_shift(planned.step, self.form(node.output, Form.WIDE).step)
+        source = self.tensors[node.output, Form.WIDE]
+        self.tensors[node.output, Form.LOOKUP] = self.requantize(source, planned, shift)
+
     def requantize(
         self, source: Value, form: FormPlan, shift: int | Array, node: FloatNode | None = None, axis: int = 0
     ) -> Value:
         """`source` brought to a form; the node's own clip (a fused ReLU) narrows the interval."""
         low, high = clipped(form, node)
         if isinstance(shift, int):
+            if shift == 0 and source.dtype is narrow_dtype(form) and low <= source.low and source.high <= high:
+                return source
             return self.builder.requantize(source, dtype=narrow_dtype(form), shift=shift, low=low, high=high)
         if len(set(shift.tolist())) == 1:
             return self.requantize(source, form, int(shift[0]), node)
@@ -395,11 +411,12 @@ def _moved(lowering: Lowering, node: FloatNode, move: Callable[[Value], Value]) 
         lowering.indices[node.output] = move(lowering.indices[name])
         return
     done: dict[int, Value] = {}
-    for form in sorted(lowering.plan.forms[node.output], key=lambda entry: entry.value):
+    for form in lowering.moved_forms(node):
         source = lowering.tensor(name, form)
         if id(source) not in done:
             done[id(source)] = move(source)
         lowering.tensors[node.output, form] = done[id(source)]
+    lowering.derive_lookup(node)
 
 
 def _reshape(lowering: Lowering, node: FloatNode) -> None:
@@ -434,15 +451,18 @@ def _reduce_max(lowering: Lowering, node: FloatNode) -> None:
 
 
 def _clip(lowering: Lowering, node: FloatNode) -> None:
-    for form, planned in lowering.plan.forms[node.output].items():
+    for form in lowering.moved_forms(node):
         source = lowering.tensor(node.inputs[0], form)
+        planned = lowering.form(node.output, form)
         lowering.tensors[node.output, form] = lowering.requantize(source, planned, 0, node)
+    lowering.derive_lookup(node)
 
 
 def _concat(lowering: Lowering, node: FloatNode) -> None:
-    for form in sorted(lowering.plan.forms[node.output], key=lambda entry: entry.value):
+    for form in lowering.moved_forms(node):
         parts: Sequence[Value] = [lowering.tensor(name, form) for name in node.inputs]
         lowering.tensors[node.output, form] = lowering.builder.concat(parts, axis=node.attributes["axis"])
+    lowering.derive_lookup(node)
 
 
 EMITTERS: Mapping[str, Callable[[Lowering, FloatNode], Any]] = {

@@ -25,6 +25,7 @@ STEP_TOLERANCE = 0.05
 TABLE_MARGIN = 1.1
 
 ALIASING = frozenset({"reshape", "transpose", "slice", "clip", "max_pool2d", "reduce_max"})
+MOVED = ALIASING | {"concat"}
 
 
 class Form(Enum):
@@ -126,8 +127,9 @@ def operand_forms(node: FloatNode, result: set[Form]) -> list[set[Form]]:
         return [{Form.WIDE}, set(), set()]
     if node.op == "gather":
         return [set(), set()]
-    if node.op in ALIASING or node.op == "concat":
-        return [set(result)] * count
+    if node.op in MOVED:
+        # A lookup index is made from the wide form after the movement: its interval is the reader's affair.
+        return [set(result) - {Form.LOOKUP}] * count
     return [{Form.WIDE}] * count
 
 
@@ -151,7 +153,7 @@ class _Planner:
         self.graph, self.ranges, self.options = graph, ranges, options
         self.plan = Plan()
         self.needs: dict[str, set[Form]] = {name: set() for name in graph.shapes}
-        self.functions: dict[str, str] = {}
+        self.functions: dict[str, set[str]] = {}
         self.classes = Sets()
         self.groups = Sets()
         self.mantissas: dict[str, float] = {}
@@ -162,11 +164,13 @@ class _Planner:
         for value in self.graph.output_values():
             self.needs[value].add(Form.WIDE)
         for node in reversed(self.graph.nodes):
+            if node.op in MOVED and Form.LOOKUP in self.needs[node.output]:
+                self.needs[node.output].add(Form.WIDE)
             forms = operand_forms(node, self.needs[node.output])
             for name, wanted in zip(node.inputs, forms, strict=True):
                 self.needs[name] |= wanted
             if node.op == "unary":
-                self.functions[node.inputs[0]] = node.attributes["function"]
+                self.functions.setdefault(node.inputs[0], set()).add(node.attributes["function"])
 
     def collect_classes(self) -> None:
         integers = {entry.name for entry in self.graph.inputs if entry.integer}
@@ -234,10 +238,20 @@ class _Planner:
             members.setdefault(self.groups.find(root), []).append(name)
             for form in self.needs[name]:
                 targets[root, form] = max(targets.get((root, form), 0.0), self.target(name, form))
+        self._widen_mixtures(targets)
         producers = self.graph.producers()
         for name in order:
             if self.needs[name] and name not in self.plan.integers:
                 self._assign_value(name, producers.get(name), members, targets)
+
+    def _widen_mixtures(self, targets: dict[tuple[str, Form], float]) -> None:
+        """A softmax-weighted mean of values can be any one of them (a text of one token), so it covers as much."""
+        for node in self.graph.nodes:
+            if node.op == "matmul" and node.inputs[0] in self.plan.exact:
+                mixed = (self.classes.find(node.output), Form.MATMUL)
+                whole = targets.get((self.classes.find(node.inputs[1]), Form.MATMUL), 0.0)
+                if mixed in targets:
+                    targets[mixed] = max(targets[mixed], whole)
 
     def _assignment_order(self) -> list[str]:
         """Operands before results; constants last where nothing derives a step from them."""
@@ -314,13 +328,15 @@ def averaged_count(graph: FloatGraph, node: FloatNode) -> int | None:
     return None if min(sizes) < 1 else int(math.prod(sizes))
 
 
-def table_interval(entry: ValueRange, function: str) -> tuple[float, float]:
-    """The real interval a function table must cover: the calibrated one, cut where the function is flat."""
-    flat_low, flat_high = SATURATION.get(function, (None, None))
-    low, high = min(entry.low, 0.0) * TABLE_MARGIN, max(entry.high, 0.0) * TABLE_MARGIN
-    low = low if flat_low is None else max(low, flat_low)
-    high = high if flat_high is None else min(high, flat_high)
-    return low, max(high, low + 1e-6)
+def table_interval(entry: ValueRange, functions: Iterable[str]) -> tuple[float, float]:
+    """The real interval function tables must cover: the calibrated one, cut where every function is flat."""
+    seen_low, seen_high = min(entry.low, 0.0) * TABLE_MARGIN, max(entry.high, 0.0) * TABLE_MARGIN
+    lows, highs = [], []
+    for function in functions:
+        flat_low, flat_high = SATURATION.get(function, (None, None))
+        lows.append(seen_low if flat_low is None else max(seen_low, flat_low))
+        highs.append(seen_high if flat_high is None else min(seen_high, flat_high))
+    return min(lows), max(*highs, min(lows) + 1e-6)
 
 
 def _best_mantissa(targets: Mapping[tuple[str, Form], float]) -> float:

@@ -33,9 +33,7 @@ def test_wider_activations_are_more_exact() -> None:
     errors = []
     for bits in (8, 14):
         compiled = compile_onnx(data, samples(32, 16), QuantizeOptions(matmul_bits=bits))
-        pairs = [
-            (run_float(graph, s)["output_0"], run_exact(compiled, s)["output_0"]) for s in samples(8, 16, seed=5)
-        ]
+        pairs = [(run_float(graph, s)["output_0"], run_exact(compiled, s)["output_0"]) for s in samples(8, 16, seed=5)]
         errors.append(np.mean([np.abs(want - got).mean() for want, got in pairs]))
     assert errors[1] < errors[0]
 
