@@ -1,4 +1,4 @@
-"""The receipt of one job as a file: built from a committed block (docs/CHAIN.md, section 5). `receipt_check` verifies."""
+"""The receipt of one job as a file, built from a committed block (docs/CHAIN.md, section 5); see `receipt_check`."""
 
 from __future__ import annotations
 

@@ -45,6 +45,13 @@ SYSTEM_CONTRACTS: Mapping[Address, str] = {
 PRECOMPILE_CODE = b"\xfe"
 """Code at the address of a precompile: never executed, but there, so that contracts see an account with code."""
 
+HISTORY_STORAGE_ADDRESS = Address(bytes.fromhex("0000f90827f1c53a10cb7a02335b175320002935"))
+"""Ethereum's contract that answers with the hashes of the last 8,191 blocks (EIP-2935); blocks write its storage."""
+HISTORY_STORAGE_CODE = bytes.fromhex(
+    "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff8143031160"
+    "4257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
+)
+
 GOVERNOR_SLOT = 0
 
 DEFAULT_GAS_PARAMETERS = GasParameters(
@@ -83,7 +90,7 @@ def genesis_contracts(
     gas_parameters: GasParameters,
     precompiles: Sequence[Address] = (AI_CALL_ADDRESS, PROOF_CHECK_ADDRESS),
 ) -> dict[Address, GenesisContract]:
-    """System contracts and precompile accounts as the genesis file lists them, by address in ascending order.
+    """System contracts, Ethereum's block hash contract and precompile accounts, by address in ascending order.
 
     Raises InvalidGenesis when a gas parameter is outside its range or the governor is the zero address.
     """
@@ -91,6 +98,7 @@ def genesis_contracts(
         raise InvalidGenesis("the governor is the zero address", hint="name the account that may change gas parameters")
     storage = {GAS_PARAMETERS_ADDRESS: {GOVERNOR_SLOT: int.from_bytes(governor, "big"), **_slots(gas_parameters)}}
     found = {address: GenesisContract(code=PRECOMPILE_CODE) for address in precompiles}
+    found[HISTORY_STORAGE_ADDRESS] = GenesisContract(code=HISTORY_STORAGE_CODE)
     for address, name in SYSTEM_CONTRACTS.items():
         found[address] = GenesisContract(code=runtime_code(name), storage=storage.get(address, {}))
     return dict(sorted(found.items()))

@@ -14,6 +14,7 @@ from lazai_core.chain import system_state
 from lazai_core.chain.storage_layout import array_slot, mapping_slot, packed_field, read_bytes
 from lazai_core.chain.system_contracts import (
     DEFAULT_GAS_PARAMETERS,
+    HISTORY_STORAGE_ADDRESS,
     GOVERNOR_SLOT,
     SYSTEM_CONTRACTS,
     artifact,
@@ -109,7 +110,7 @@ def test_genesis_holds_every_system_contract_and_precompile() -> None:
     found = genesis_contracts(governor=OWNER, gas_parameters=DEFAULT_GAS_PARAMETERS)
 
     assert list(found) == sorted(found)
-    assert set(found) == {*SYSTEM_CONTRACTS, AI_CALL_ADDRESS, PROOF_CHECK_ADDRESS}
+    assert set(found) == {*SYSTEM_CONTRACTS, HISTORY_STORAGE_ADDRESS, AI_CALL_ADDRESS, PROOF_CHECK_ADDRESS}
     assert found[AI_CALL_ADDRESS].code == found[PROOF_CHECK_ADDRESS].code == b"\xfe"
     for address, name in SYSTEM_CONTRACTS.items():
         assert found[address].code == runtime_code(name)
