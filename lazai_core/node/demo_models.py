@@ -100,8 +100,7 @@ def make_minilm(models: Path, progress: Progress) -> DemoModel:
     source = load_package_files()
     tokenizer = FileTokenizer(source.tokenizer)
     text = files("lazai_core").joinpath("exact", "data", "calibration_sentences.txt").read_text(encoding="utf-8")
-    # Every third sentence: enough for two sentences of a demonstration, in a third of the time.
-    sentences = [list(tokenizer.encode(line)) for line in text.splitlines()[::3] if line]
+    sentences = [list(tokenizer.encode(line)) for line in text.splitlines() if line]
     compiled = compile_minilm(sentences, files=source, progress=progress)
     folder = models / MINILM_NAME
     folder.mkdir(parents=True)

@@ -14,7 +14,7 @@ from lazai_core.api.authorization import Authorization
 from lazai_core.api.errors import InvalidTransaction, LazAIError
 from lazai_core.api.hashing import keccak256
 from lazai_core.api.service import Gateway, TransactionStatus
-from lazai_core.api.types import Address, Gas, ModelId, Wei, address_from_hex, hash_from_hex, to_hex
+from lazai_core.api.types import Address, Gas, Hash32, ModelId, Wei, address_from_hex, hash_from_hex, to_hex
 from lazai_core.chain.transaction import DYNAMIC_FEE, Transaction
 
 from .identity import KeyIdentity, Secret
@@ -34,8 +34,8 @@ class DemoWallet:
         self._base_url = base_url
         self.address: Address = KeyIdentity(private_key).address
 
-    async def transact(self, to: Address, data: bytes, *, value: int = 0, gas: int) -> TransactionStatus:
-        """Sign and send a transaction, and wait for its block. Raises InvalidTransaction when it reverts."""
+    async def send(self, to: Address, data: bytes, *, value: int = 0, gas: int) -> Hash32:
+        """Sign and send a transaction; it waits for a block then. Returns its hash."""
         account = await self._gateway.account(self.address)
         transaction = Transaction(
             type_id=DYNAMIC_FEE,
@@ -48,11 +48,18 @@ class DemoWallet:
             value=Wei(value),
             data=data,
         ).signed(self._private_key.reveal())
-        transaction_hash = await self._gateway.send_raw_transaction(transaction.raw)
+        return await self._gateway.send_raw_transaction(transaction.raw)
+
+    async def included(self, transaction_hash: Hash32) -> TransactionStatus:
+        """Wait for a transaction's block. Raises InvalidTransaction when it reverted."""
         status = await self._gateway.transaction_status(transaction_hash, wait=True)
         if status is None or not status.succeeded:
             raise InvalidTransaction(f"transaction {to_hex(transaction_hash)} reverted")
         return status
+
+    async def transact(self, to: Address, data: bytes, *, value: int = 0, gas: int) -> TransactionStatus:
+        """`send`, then `included`."""
+        return await self.included(await self.send(to, data, value=value, gas=gas))
 
     def ask(self, path: str, document: Mapping[str, Any], *, model: str) -> dict[str, Any]:
         """POST a paid request, authorised for exactly these bytes. Blocks. Raises LazAIError with the API's message."""

@@ -231,7 +231,7 @@ def _gateway(
         mempool=mempool,
         orchestrator=orchestrator,
         index=index,
-        receipts=ReceiptFiles(history=vm.history, index=index, validators=machine.genesis.validators),
+        receipts=ReceiptFiles(history=vm.history, index=index, validators=machine.genesis.validators, state=vm.state),
         models=machine.models,
         default_proof=machine.default_proof,
         node=machine.identity.address,

@@ -24,6 +24,7 @@ from lazai_core.api.needs import NodeIdentity, ProgramStore
 from lazai_core.api.program import Program
 from lazai_core.api.proof import ProofSystem, ProvingKey, Rng, Statement, Verdict
 from lazai_core.api.types import ModelId
+from lazai_core.exact.cost import planned_usage
 
 from .execution import BoundedThreads
 from .options import RuntimeOptions
@@ -102,6 +103,7 @@ class ComputeWorkers:
     def _compute(self, job: ComputeJob, system: str, cancel: CancelToken) -> Computed:
         cancel.raise_if_cancelled()
         result = self._execute(job, cancel, keep_trace=system in self._tracing)
+        self._check_plan(job, result)
         record = self._prove(job, system, result, cancel)
         try:
             verdict = self._check(job, record)
@@ -111,6 +113,18 @@ class ComputeWorkers:
                 hint="the coprocessor gives wrong or changing results; look at its health with `lazai doctor`",
             ) from error
         return Computed(record=record, measurement=result.measurement, verdict=verdict)
+
+    def _check_plan(self, job: ComputeJob, result: ExecutionResult) -> None:
+        """The price comes from graph and shapes alone; a backend that states another would spoil the block."""
+        program, _ = self._held(job.model)
+        bound = program.bind_input(job.input)
+        planned = planned_usage(bound)
+        if result.usage != planned or len(result.output) != bound.output_bytes:
+            raise ProvingFailed(
+                f"coprocessor {self._coprocessor.info.name} states {result.usage} and {len(result.output)} bytes for "
+                f"job 0x{job.job_id.hex()}; the plan is {planned} and {bound.output_bytes} bytes",
+                hint="choose another coprocessor, and tell its authors",
+            )
 
     def _execute(self, job: ComputeJob, cancel: CancelToken, *, keep_trace: bool) -> ExecutionResult:
         def run(model: LoadedModel) -> ExecutionResult:
