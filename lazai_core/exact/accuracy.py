@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
+
+if TYPE_CHECKING:
+    from lazai_core.exact.compiler.options import QuantizeOptions
 
 Progress = Callable[[int, int], None]
 
@@ -72,3 +76,44 @@ def summarize_cosines(cosines: Sequence[float], sentences: Sequence[str]) -> Cos
         minimum=cosines[worst],
         worst_sentence=sentences[worst],
     )
+
+
+def read_sentences(name: str) -> tuple[str, ...]:
+    """Lines of `sentences.txt` (evaluation) or `calibration_sentences.txt`; no sentence is in both."""
+    from importlib.resources import files
+
+    text = files("lazai_core").joinpath("exact", "data", name).read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if line.strip())
+
+
+def minilm_accuracy(options: QuantizeOptions | None = None, progress: Progress | None = None) -> CosineAccuracy:
+    """Compile the packaged MiniLM model and compare its embeddings with the float model's.
+
+    Texts longer than the program's largest sequence are cut there in both. Raises `BackendUnavailable` when the
+    package or the tokenizer library is missing.
+    """
+    from lazai_core.exact.compiler.float_executor import run_float
+    from lazai_core.exact.compiler.simulate import run_exact
+    from lazai_core.exact.models.bert import SEQUENCE_MAX, compile_minilm, load_minilm_graph, load_package_files
+    from lazai_core.exact.text import FileTokenizer
+
+    package = load_package_files()
+    tokenizer = FileTokenizer(package.tokenizer)
+    calibration = [tokenizer.encode(line)[:SEQUENCE_MAX] for line in read_sentences("calibration_sentences.txt")]
+    compiled = compile_minilm(calibration, options, files=package)
+    graph = load_minilm_graph(package)
+    sentences = read_sentences("sentences.txt")
+    cosines = []
+    for position, sentence in enumerate(sentences):
+        inputs = {"input_ids": np.asarray(tokenizer.encode(sentence)[:SEQUENCE_MAX], dtype=np.int64)}
+        exact, real = run_exact(compiled, inputs)["embedding"], run_float(graph, inputs)["embedding"]
+        cosines.append(cosine(exact, real))
+        if progress is not None:
+            progress(position + 1, len(sentences))
+    return summarize_cosines(cosines, sentences)
+
+
+def cosine(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
+    """Cosine of the angle between two vectors; 0 where one of them has no length."""
+    lengths = float(np.linalg.norm(left)) * float(np.linalg.norm(right))
+    return float(left.astype(np.float64) @ right.astype(np.float64)) / lengths if lengths else 0.0
