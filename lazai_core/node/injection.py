@@ -89,7 +89,9 @@ def read_needs(owner: str, build: Callable[..., object], options: type[Any]) -> 
 def _resolved(build: Callable[..., object]) -> dict[str, Any]:
     """Annotations of the parameters. What a build function says it returns may be known to type checkers only."""
     function: Any = build.__init__ if inspect.isclass(build) else inspect.unwrap(build)
-    annotations = {name: item for name, item in function.__annotations__.items() if name != "return"}
+    # A class without an `__init__` of its own has none.
+    found = getattr(function, "__annotations__", {})
+    annotations = {name: item for name, item in found.items() if name != "return"}
     holder = types.SimpleNamespace(__annotations__=annotations)
     return typing.get_type_hints(holder, globalns=getattr(function, "__globals__", {}))
 
