@@ -12,6 +12,8 @@ from typing import NoReturn
 
 import click
 
+import lazai_core
+
 from .lazy import LazyCommand, LazyGroup
 
 EXIT_INTERRUPTED = 130
@@ -37,6 +39,7 @@ COMMANDS = {
     epilog="Exit codes: 0 fine, 1 failed, 2 usage or configuration, 3 doctor found problems, "
     "4 proof or receipt refused, 70 a bug of ours.",
 )
+@click.version_option(lazai_core.__version__, prog_name="lazai-core")
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:

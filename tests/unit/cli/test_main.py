@@ -150,4 +150,5 @@ def test_version_for_people_and_scripts() -> None:
     document = json.loads(run("version", "--json").out)
 
     assert sorted(document) == ["hook_api", "lazai_core", "machine", "python"]
+    assert run("--version").out == f"lazai-core, version {lazai_core.__version__}\n"
     assert run("version").out.startswith(f"lazai-core {lazai_core.__version__}, hook API ")

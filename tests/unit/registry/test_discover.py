@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,18 @@ def test_the_built_in_plugin_comes_first_and_stays() -> None:
     found = discover(points=[], allow=(), deny=("lazai-core", "builtin"))
 
     assert [(item.name, item.source) for item in found.candidates] == [("builtin", "built in")]
+
+
+def test_plugins_of_installed_distributions_are_found_by_their_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "acme_gas-2.5.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-gas\nVersion: 2.5\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text("[lazai]\ngas-moon = acme_gas.plugin\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    (found,) = [item for item in discover().candidates if item.distribution == "acme-gas"]
+
+    assert (found.name, found.module, found.source) == ("gas-moon", "acme_gas.plugin", "acme-gas 2.5")
+    assert "acme_gas" not in sys.modules
