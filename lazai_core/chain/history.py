@@ -1,7 +1,7 @@
 """Committed blocks with receipts, certificates and indices in a key-value store.
 
 Keys: `h` head height; `b` + height block; `n` + hash height; `r` + height receipts; `t` + transaction hash place;
-`c` + height certificate; `g` genesis hash. Heights are u64. State nodes live beside them under `s`.
+`i` + height hash; `c` + height certificate; `g` genesis hash. Heights are u64. State nodes live beside them under `s`.
 """
 
 from __future__ import annotations

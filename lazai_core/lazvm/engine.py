@@ -8,6 +8,7 @@ Address, another Hash32), so that its names leave this module without them.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, TypeAlias
 
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
@@ -17,6 +18,11 @@ from eth.precompiles import point_evaluation
 from eth.vm import execution_context, message, transaction_context
 from eth.vm.forks.prague import computation, state
 from eth.vm.forks.prague import constants as prague
+
+# py-evm sets 100,000 for the whole process, after which a deeply nested JSON document ends the interpreter. Calls
+# 1,024 deep, the EVM's limit, take about 8,000 frames; C code recurses safely to more than twice this number.
+RECURSION_LIMIT = 20_000
+sys.setrecursionlimit(RECURSION_LIMIT)
 
 ComputationAPI: TypeAlias = Any
 MessageAPI: TypeAlias = Any
