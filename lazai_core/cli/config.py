@@ -48,3 +48,25 @@ def show(path: Path, origin: bool, as_json: bool) -> None:
     if origin:
         own = sum(place != "default" for _, _, place in rows)
         click.echo(f"\n{plural(len(rows), 'value')}, {own} of them set")
+
+
+@config.command(short_help="List every key there is.")
+@click.argument("section", required=False)
+def keys(section: str | None) -> None:
+    """List every key of a configuration, or those of SECTION: type, default and meaning.
+
+    Options of a provider are listed by `lazai plugins NAME`.
+    """
+    from lazai_core.config.render import section_docs
+
+    sections = section_docs()
+    if section is not None and section not in sections:
+        raise click.UsageError(f"there is no section '{section}'. There are: {', '.join(sections)}.")
+    shown = [section] if section is not None else list(sections)
+    rows = [
+        (f"{name}.{option.name}", option.type, option.default or "required", option.doc)
+        for name in shown
+        for option in sections[name]
+    ]
+    for line in columns([("key", "type", "default", ""), *rows]):
+        click.echo(line)

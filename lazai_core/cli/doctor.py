@@ -28,8 +28,13 @@ def doctor(path: Path | None, as_json: bool) -> int:
     from lazai_core.api.service import Severity
 
     from .findings import finding_lines, findings_document, summary_line
+    from .progress import progress
 
-    found = list(all_findings(path))
+    found: list[Finding] = []
+    with progress("checking", announce=False) as report:
+        for finding in all_findings(path):
+            found.append(finding)
+            report(0, 0, finding.check)
     if as_json:
         print_json(findings_document(found))
     else:

@@ -19,10 +19,14 @@ def wants_bars() -> bool:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Report]:
-    """Show the progress of one piece of work; gone when it is done. Elsewhere one line says that it began."""
+def progress(title: str, *, announce: bool = True) -> Iterator[Report]:
+    """Show the progress of one piece of work; gone when it is done. Elsewhere one line says that it began.
+
+    Work that is mostly short is not announced: `announce` False.
+    """
     if not wants_bars():
-        click.echo(f"{title} …", err=True)
+        if announce:
+            click.echo(f"{title} …", err=True)
         yield _silent
         return
     from rich.console import Console

@@ -18,6 +18,7 @@ from lazai_core.chain.receipt_file import RECEIPT_BYTES_MAX, JobReceipt
 from lazai_core.registry import discover, load_catalog
 
 from .offline import OfflineConsensus, OfflineSystems
+from .progress import progress
 
 
 @frozen(kw_only=True)
@@ -66,10 +67,15 @@ def check_files(
     catalog = load_catalog(discover())
     systems = OfflineSystems(catalog, models)
     rules = OfflineConsensus(catalog, consensus)
+    outcomes = []
     try:
-        return [_check_file(path, root, systems, rules) for path in paths]
+        with progress("checking", announce=False) as report:
+            for number, path in enumerate(paths):
+                report(number, len(paths), path.name)
+                outcomes.append(_check_file(path, root, systems, rules))
     finally:
         systems.close()
+    return outcomes
 
 
 def _check_file(path: Path, root: TrustRoot, systems: OfflineSystems, rules: OfflineConsensus) -> Outcome:

@@ -14,10 +14,12 @@ from typing import Any
 import attrs
 
 from .load import LoadedConfig
-from .schema import LimitsSection, LogSection, ModelSection, NodeSection, PluginsSection
+from .schema import LimitsSection, LogSection, ModelSection, NodeConfig, NodeSection, PluginsSection
 from .source import key_text
 from .structure import type_text
 from .toml_lines import KeyPath
+
+UNSET = "unset"
 
 
 @attrs.frozen(kw_only=True)
@@ -35,12 +37,13 @@ class TemplateChoice:
 
 @attrs.frozen(kw_only=True)
 class OptionDoc:
-    """One option as `lazai plugins NAME` and templates show it; `default` is TOML, or empty when required."""
+    """One option. `default` is TOML, "unset", or empty when required; `example` is what templates show."""
 
     name: str
     type: str
     default: str
     doc: str
+    example: str
 
 
 def render_template(node: Mapping[str, object], choices: Sequence[TemplateChoice]) -> str:
@@ -62,16 +65,27 @@ def render_template(node: Mapping[str, object], choices: Sequence[TemplateChoice
 def option_docs(options_class: type[Any]) -> tuple[OptionDoc, ...]:
     """The options of an entry, in the order of its class."""
     hints = typing.get_type_hints(options_class)
-    return tuple(
-        OptionDoc(
-            name=field.alias,
-            type=type_text(hints.get(field.name, Any)),
-            default=_default_text(field, hints.get(field.name, Any)),
-            doc=str(field.metadata.get("doc", "")),
-        )
-        for field in attrs.fields(options_class)
-        if field.init
+    return tuple(_option_doc(field, hints.get(field.name, Any)) for field in attrs.fields(options_class) if field.init)
+
+
+def _option_doc(field: Any, hint: Any) -> OptionDoc:
+    default = _default_text(field)
+    return OptionDoc(
+        name=field.alias,
+        type=type_text(hint),
+        default=default,
+        doc=str(field.metadata.get("doc", "")),
+        example=_example_text(field, hint, default),
     )
+
+
+def section_docs() -> dict[str, tuple[OptionDoc, ...]]:
+    """The keys of every section, as `lazai config keys` lists them."""
+    sections = {}
+    for name, hint in typing.get_type_hints(NodeConfig).items():
+        classes = [part for part in (hint, *typing.get_args(hint)) if isinstance(part, type) and attrs.has(part)]
+        sections[name] = option_docs(classes[0])
+    return sections
 
 
 def flattened(loaded: LoadedConfig) -> Iterator[tuple[str, str, str]]:
@@ -118,7 +132,7 @@ def _section(header: str, cls: type[Any], values: Mapping[str, object]) -> str:
 def _setting(option: OptionDoc, values: Mapping[str, object]) -> str:
     if option.name in values:
         return f"{option.name} = {toml_value(values[option.name])}"
-    return f"# {option.name} = {option.default}"
+    return f"# {option.name} = {option.example}"
 
 
 def _choice(choice: TemplateChoice) -> str:
@@ -131,23 +145,27 @@ def _choice(choice: TemplateChoice) -> str:
     return "\n".join(lines)
 
 
-def _default_text(field: Any, hint: Any) -> str:
-    """The default as TOML; where there is none that TOML can say, the field's `metadata["example"]`."""
+def _default_text(field: Any) -> str:
+    """The default as TOML; empty where the option is required, "unset" where TOML cannot say it."""
     default = field.default
-    example = field.metadata.get("example")
-    if example is not None:
-        return toml_value(example)
     if default is attrs.NOTHING:
         return ""
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         if default.takes_self:
-            return '""'
+            return UNSET
         default = default.factory()
     if default is None:
+        return UNSET
+    return "{}" if attrs.has(type(default)) else toml_value(default)
+
+
+def _example_text(field: Any, hint: Any, default: str) -> str:
+    """What a template shows, as a comment, for an option that is not set."""
+    if "example" in field.metadata:
+        return toml_value(field.metadata["example"])
+    if default == UNSET:
         return "[]" if "list" in type_text(hint) else '""'
-    if attrs.has(type(default)):
-        return "{}"
-    return toml_value(default)
+    return default
 
 
 def _leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:

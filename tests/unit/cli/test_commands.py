@@ -63,6 +63,7 @@ def test_plugins_as_a_document(lazai: Lazai) -> None:
         "type": "str",
         "default": '"127.0.0.1:0"',
         "doc": "address to listen on",
+        "example": '"127.0.0.1:0"',
     }
 
 
@@ -357,3 +358,9 @@ def test_conflicts_are_listed(lazai: Lazai) -> None:
     answer = lazai("init", "alpha")
     assert answer.code == 2
     assert "this is a fault of lazai-core; report it to its authors" in answer.err
+
+
+def test_every_key_is_listed(lazai: Lazai) -> None:
+    assert "log.level" in lazai("config", "keys").out
+    assert "log.level" not in lazai("config", "keys", "node").out
+    assert "There are: node, consensus," in lazai("config", "keys", "nod").err

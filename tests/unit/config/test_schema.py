@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from lazai_core.config import NodeConfig, parse_config
-from lazai_core.config.render import TemplateChoice, flattened, option_docs, render_template, toml_value
+from lazai_core.config.render import TemplateChoice, flattened, option_docs, render_template, section_docs, toml_value
 from lazai_core.config.schema import LimitsSection
 from lazai_core.runtime.options import RuntimeOptions
 from tests.unit.config.sample import SMALL, parse
@@ -82,8 +82,16 @@ def test_options_are_listed_with_type_and_default() -> None:
         ("listen", "str", '"127.0.0.1:8000"'),
         ("maximum", "int", ""),
         ("names", "a list of str", "[]"),
-        ("folder", "a path", '""'),
+        ("folder", "a path", "unset"),
     ]
+
+
+def test_every_section_lists_its_keys() -> None:
+    sections = section_docs()
+
+    assert list(sections)[:3] == ["node", "consensus", "coprocessor"]
+    assert {option.name: option.default for option in sections["plugins"]} == {"allow": "unset", "deny": "[]"}
+    assert [option.default for option in sections["model"]] == [""]
 
 
 def test_the_values_of_a_configuration_come_with_their_origin() -> None:
