@@ -230,7 +230,7 @@ def _show_digit(step: Step, digits: Digits, answer: dict[str, Any]) -> None:
 
 
 def _show_settlement(step: Step, answer: dict[str, Any]) -> None:
-    said = answer.get("lazai") or answer["parameters"]["lazai"]
+    said = answer["lazai"]
     gas = said["gas"]
     step.show("settled", f"block {said['height']}, transaction {said['transaction']}")
     step.show("gas", f"{int(gas['compute_gas']):,} compute gas for {int(gas['flops']):,} FLOPs")
@@ -247,7 +247,7 @@ def _show_settlement(step: Step, answer: dict[str, Any]) -> None:
 
 
 async def _save_receipts(demo: _Demo, step: Step, wallet: DemoWallet, answer: dict[str, Any]) -> None:
-    said = answer.get("lazai") or answer["parameters"]["lazai"]
+    said = answer["lazai"]
     for receipt_id in said["receipts"]:
         data = await asyncio.to_thread(wallet.fetch, f"/v1/lazai/receipts/{receipt_id}")
         path = demo.out / "receipts" / f"{receipt_id}.json"

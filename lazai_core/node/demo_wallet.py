@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import frozen
+
 from lazai_core.api.authorization import Authorization
 from lazai_core.api.errors import InvalidTransaction, LazAIError
 from lazai_core.api.hashing import keccak256
@@ -23,6 +25,14 @@ VALID_FOR_SECONDS = 600
 FEE_FACTOR = 4
 ANSWER_BYTES_MAX = 64 * 2**20
 TIMEOUT_SECONDS = 120
+
+
+@frozen(kw_only=True)
+class PaidRequest:
+    """The bytes of a request and the header that pays for exactly these bytes."""
+
+    body: bytes
+    header: str
 
 
 class DemoWallet:
@@ -61,39 +71,52 @@ class DemoWallet:
         """`send`, then `included`."""
         return await self.included(await self.send(to, data, value=value, gas=gas))
 
-    def ask(self, path: str, document: Mapping[str, Any], *, model: str) -> dict[str, Any]:
-        """POST a paid request, authorised for exactly these bytes. Blocks. Raises LazAIError with the API's message."""
+    def authorize(self, document: Mapping[str, Any], *, model: str, lane: int = 0) -> PaidRequest:
+        """Ask the price of a body and sign it for exactly these bytes. Blocks. Raises as `send_paid`."""
         body = json.dumps(document, separators=(",", ":")).encode()
-        quote = self._post(f"/v1/lazai/quote?user={to_hex(self.address)}&lane=0&model={model}", body, {})
+        query = f"user={to_hex(self.address)}&lane={lane}&model={model}"
+        answer, _ = self._post(f"/v1/lazai/quote?{query}", body, {})
         authorization = Authorization(
             user=self.address,
-            node=address_from_hex(quote["node"]),
-            model=ModelId(hash_from_hex(quote["model_digest"])),
+            node=address_from_hex(answer["node"]),
+            model=ModelId(hash_from_hex(answer["model_digest"])),
             body_hash=keccak256(body),
-            max_cost=Wei(int(quote["cost_max"])),
+            max_cost=Wei(int(answer["cost_max"])),
             expiry=int(time.time()) + VALID_FOR_SECONDS,
-            lane=0,
-            counter=int(quote["next_counter"]),
-        ).signed(self._private_key.reveal(), int(quote["chain_id"]), address_from_hex(quote["settlement"]))
-        return self._post(path, body, {"X-LazAI-Authorization": _header(authorization)})
+            lane=lane,
+            counter=int(answer["next_counter"]),
+        ).signed(self._private_key.reveal(), int(answer["chain_id"]), address_from_hex(answer["settlement"]))
+        return PaidRequest(body=body, header=_header(authorization))
+
+    def send_paid(self, path: str, paid: PaidRequest) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """POST a signed body: the answer, and its headers in lower case. Blocks.
+
+        Raises OSError where the node cannot be reached, LazAIError with what it said where it refuses.
+        """
+        return self._post(path, paid.body, {"X-LazAI-Authorization": paid.header})
+
+    def ask(self, path: str, document: Mapping[str, Any], *, model: str) -> dict[str, Any]:
+        """`authorize`, then `send_paid`."""
+        return self.send_paid(path, self.authorize(document, model=model))[0]
 
     def fetch(self, path: str) -> bytes:
         """GET raw bytes. Blocks."""
-        return self._open(urllib.request.Request(self._base_url + path))
+        return self._open(urllib.request.Request(self._base_url + path))[0]
 
-    def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[dict[str, Any], Mapping[str, str]]:
         request = urllib.request.Request(
             self._base_url + path, data=body, headers={"Content-Type": "application/json", **headers}
         )
-        answer: dict[str, Any] = json.loads(self._open(request))
-        return answer
+        data, answered = self._open(request)
+        document: dict[str, Any] = json.loads(data)
+        return document, answered
 
     @staticmethod
-    def _open(request: urllib.request.Request) -> bytes:
+    def _open(request: urllib.request.Request) -> tuple[bytes, Mapping[str, str]]:
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
                 data: bytes = response.read(ANSWER_BYTES_MAX)
-                return data
+                return data, {name.lower(): value for name, value in response.headers.items()}
         except urllib.error.HTTPError as error:
             with error:
                 text = error.read(4096).decode("utf-8", errors="replace")

@@ -94,14 +94,26 @@ class Mempool:
             work.phase = Phase.PENDING
 
     def ready(self) -> list[Work]:
-        """Ready work in order of arrival, with each sender's transactions by nonce and each lane's by counter."""
-        return _in_turn([work for work in self._work.values() if work.phase is Phase.READY])
+        """Ready work in order of arrival, with each sender's transactions by nonce and each lane's by counter.
+
+        What must not overtake work that is still pending waits for it.
+        """
+        pending: dict[object, int] = {}
+        for work in self._work.values():
+            if work.phase is Phase.PENDING:
+                series, place = _series(work)
+                pending[series] = min(place, pending.get(series, place))
+        ready = (work for work in self._work.values() if work.phase is Phase.READY)
+        return _in_turn([work for work in ready if _is_free(work, pending)])
 
     def remove(self, work: Work) -> None:
         """Forget it. Idempotent."""
         if self._work.get(work.work_id) is not work:
             return
         del self._work[work.work_id]
+        if work.phase is Phase.PENDING:
+            # Whatever waited behind it is to be tried now.
+            self.changed.set()
         self._bytes -= work.size_bytes
         self._senders[work.sender] -= 1
         if not self._senders[work.sender]:
@@ -117,6 +129,11 @@ def _series(work: Work) -> tuple[object, int]:
     if isinstance(work, NodeCall) and work.lane is not None:
         return work.lane, work.counter
     return work.work_id, 0
+
+
+def _is_free(work: Work, pending: dict[object, int]) -> bool:
+    series, place = _series(work)
+    return place <= pending.get(series, place)
 
 
 def _in_turn(arrived: list[Work]) -> list[Work]:

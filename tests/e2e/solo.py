@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from lazai_core.api.authorization import Authorization
 from lazai_core.api.compute import ModelManifest
@@ -51,16 +51,12 @@ TRANSACTION_GAS = 20_000_000
 _LAZAI = (sys.executable, "-c", "from lazai_core.cli.main import main; main()")
 
 
-def write_folder(
-    folder: Path, *, storage: str = "sqlite", extra: str = "", points: Sequence[EntryPoint] = (), gas: str = "eip1559"
-) -> Path:
+def write_folder(folder: Path, *, storage: str = "sqlite", extra: str = "", gas: str = "eip1559") -> Path:
     """Write everything a node needs below `folder`, with the wallet funded; returns the configuration's path."""
     model = folder / "models" / MODEL_NAME
     model.mkdir(parents=True)
     write_program(model / "program.laz", SAMPLE.model)
-    write_manifest(
-        model / "manifest.json", ModelManifest(name=MODEL_NAME, kind="tensor", program_digest=MODEL.hex())
-    )
+    write_manifest(model / "manifest.json", ModelManifest(name=MODEL_NAME, kind="tensor", program_digest=MODEL.hex()))
     keys = folder / "keys"
     keys.mkdir()
     write_key_file(keys / "node.json", NODE_KEY, b"test", work_factor=1000)
@@ -73,6 +69,11 @@ def write_folder(
     path = folder / "node.toml"
     path.write_text(f'{text}\n[[model]]\npath = "models/{MODEL_NAME}"\n{extra}', encoding="utf-8")
     return path
+
+
+def gas_points() -> list[EntryPoint]:
+    """The gas plugin alone: what most tests need of the installed plugins."""
+    return [point for point in entry_points(group="lazai") if point.name == "gas-eip1559"]
 
 
 def plan(config: Path, *, points: Sequence[EntryPoint] | None = None) -> Blueprint:
@@ -155,20 +156,6 @@ def request_of(authorization: Authorization | None, *inputs: bytes, **fields: An
     return InferenceRequest(**{**values, "authorization": authorization, **fields})
 
 
-@frozen(kw_only=True)
-class Answer:
-    """An answer that the node gave, as the client saw it."""
-
-    lane: int
-    counter: int
-    body: bytes
-    header: str
-    outputs: Any
-    block: str
-    height: int
-    transaction: str
-
-
 @define
 class NodeProcess:
     """`lazai run` on a folder, with the API on a port of its own."""
@@ -225,10 +212,10 @@ class NodeProcess:
         self._process.kill()
         self._finish()
 
-    def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, and return the exit code."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
         return self._finish()
 
     def _finish(self) -> int:

@@ -32,7 +32,7 @@ from lazai_core.exact.reference import run_job
 from lazai_core.node.assemble import Node, assemble
 from lazai_core.node.identity import Secret
 from lazai_core.testing.parts import account_key
-from tests.e2e.solo import SAMPLE, WALLET, authorize, plan, request_of, running, settle_in, write_folder
+from tests.e2e.solo import SAMPLE, WALLET, authorize, gas_points, plan, request_of, running, settle_in, write_folder
 
 COST = 10**17
 INPUT = SAMPLE.job_input(seed=1)
@@ -109,7 +109,7 @@ def with_node(tmp_path: Path, work: Callable[[Node], Awaitable[None]], *, extra:
     """Run `work` on a node whose chain holds escrow, model and one foreign DAT."""
 
     async def main() -> None:
-        node = assemble(plan(write_folder(tmp_path, storage="memory", extra=extra), points=POINTS))
+        node = assemble(plan(write_folder(tmp_path, storage="memory", extra=extra), points=gas_points()))
         try:
             async with running(node):
                 await work(node)
@@ -117,15 +117,6 @@ def with_node(tmp_path: Path, work: Callable[[Node], Awaitable[None]], *, extra:
             node.close()
 
     asyncio.run(main())
-
-
-def gas_points() -> list[Any]:
-    from importlib.metadata import entry_points
-
-    return [point for point in entry_points(group="lazai") if point.name == "gas-eip1559"]
-
-
-POINTS = gas_points()
 
 
 def test_each_refusal_has_its_class_and_leaves_nothing_reserved(tmp_path: Path) -> None:
