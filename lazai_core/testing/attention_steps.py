@@ -10,7 +10,7 @@ from lazai_core.api.program import DType
 from lazai_core.exact.attention import attention_ops
 from lazai_core.exact.codec import as_view, from_view
 from lazai_core.exact.reference import apply_op
-from lazai_core.testing.sample import Fill, filled
+from lazai_core.testing.sample import Draws, Fill, filled
 
 Operands = tuple[TensorView, TensorView, TensorView, TensorView]
 
@@ -30,7 +30,7 @@ class AttentionCase:
 
     def operands(self, fill: Fill) -> Operands:
         """Query, key, value and table."""
-        generator = np.random.default_rng(self.queries * 1000 + self.keys)
+        draws = Draws(self.queries * 1000 + self.keys)
         # Values of 16 bits are kept where no sum of products leaves |sum| < 2^30.
         reach = 127 if self.dtype is DType.INT8 else 4000
         shapes = (
@@ -39,7 +39,7 @@ class AttentionCase:
             (*self.lead, self.keys, self.value_width),
         )
         query, key, value = (
-            as_view(filled(generator, fill, -reach, reach, shape).astype(np.int64), self.dtype) for shape in shapes
+            as_view(filled(draws, fill, -reach, reach, shape), self.dtype) for shape in shapes
         )
         exponentials = np.floor(2**14 * np.exp(-np.arange(300) / 40) + 0.5).astype(np.int64)
         return query, key, value, as_view(exponentials, DType.INT16)

@@ -15,8 +15,11 @@ class SeededRng:
 
     def bytes(self, count: int) -> bytes:
         """The next `count` bytes of the stream."""
-        while len(self._left) < count:
-            self._left += hashlib.sha256(self._key + self._counter.to_bytes(8, "big")).digest()
+        parts, length = [self._left], len(self._left)
+        while length < count:
+            parts.append(hashlib.sha256(self._key + self._counter.to_bytes(8, "big")).digest())
             self._counter += 1
-        taken, self._left = self._left[:count], self._left[count:]
-        return taken
+            length += len(parts[-1])
+        stream = b"".join(parts)
+        self._left = stream[count:]
+        return stream[:count]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -35,6 +37,22 @@ class Fill(StrEnum):
     ENDS = "ends"
 
 
+class Draws:
+    """Uniform integers from a seed by SHAKE-128: the same on every machine and with every version of numpy."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = b"lazai/testing/draws/v1" + seed.to_bytes(8, "big")
+        self._count = 0
+
+    def integers(self, low: int, high: int, shape: tuple[int, ...]) -> IntArray:
+        """Integers from `low` to `high`, both included."""
+        self._count += 1
+        stream = hashlib.shake_128(self._seed + self._count.to_bytes(8, "big"))
+        words = np.frombuffer(stream.digest(8 * math.prod(shape)), dtype="<u8")
+        # The bias of the remainder is below 2^-30 for every range a program can have.
+        return (words % np.uint64(high - low + 1)).astype(np.int64).reshape(shape) + low
+
+
 @frozen(kw_only=True)
 class Sample:
     """A named model. `dims` are the values of the symbolic dimension worth trying; (0,) where there is none."""
@@ -54,9 +72,9 @@ class Sample:
         """Job input bytes with every element in its interval."""
         program = self.model.program
         bound = program.bind(self.dims[-1] if dim_value is None else dim_value)
-        generator = np.random.default_rng(seed)
+        draws = Draws(seed)
         arrays = [
-            filled(generator, fill, value.low, value.high, bound.shapes[index])
+            filled(draws, fill, value.low, value.high, bound.shapes[index])
             for index, value in enumerate(program.inputs)
         ]
         return encode_inputs(program, arrays, bound.dim_value)
@@ -107,12 +125,11 @@ class SampleBuilder(ProgramBuilder):
 
     def __init__(self, seed: int, dim: Dim | None = None) -> None:
         super().__init__(dim)
-        self._generator = np.random.default_rng(seed)
+        self._draws = Draws(seed)
 
     def draw(self, low: int, high: int, *shape: int) -> IntArray:
         """Integers from `low` to `high`, both included."""
-        drawn: IntArray = self._generator.integers(low, high, size=shape, endpoint=True, dtype=np.int64)
-        return drawn
+        return self._draws.integers(low, high, shape)
 
     def narrow(self, value: Value, *, shift: int, dtype: DType = DType.INT8) -> Value:
         """Requantised with one shift."""
@@ -138,12 +155,10 @@ def finish(name: str, builder: ProgramBuilder, **outputs: Value) -> Sample:
 Recipe = Callable[[], Sample]
 
 
-def filled(generator: np.random.Generator, fill: Fill, low: int, high: int, shape: tuple[int, ...]) -> IntArray:
+def filled(draws: Draws, fill: Fill, low: int, high: int, shape: tuple[int, ...]) -> IntArray:
     """An array whose elements lie in `[low, high]`."""
     if fill is Fill.RANDOM:
-        drawn: IntArray = generator.integers(low, high, size=shape, endpoint=True, dtype=np.int64)
-        return drawn
+        return draws.integers(low, high, shape)
     if fill is Fill.ENDS:
-        chosen: IntArray = np.where(generator.integers(0, 2, size=shape) == 1, high, low)
-        return chosen
+        return np.where(draws.integers(0, 1, shape) == 1, high, low)
     return np.full(shape, low if fill is Fill.LOW else high, dtype=np.int64)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
+import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -10,12 +14,14 @@ from attrs import evolve
 
 from lazai_core.api.errors import ConfigError, InvalidGenesis
 from lazai_core.api.types import Address
+from lazai_core.cli.main import run_cli
 from lazai_core.node.assemble import assemble
 from lazai_core.node.blueprint import Blueprint, make_blueprint
 from lazai_core.testing.clock import ManualClock
 from lazai_core.testing.parts import KnownIdentity
 from tests.conformance.example_nodes import copied_config, matching_genesis
-from tests.conformance.examples import example_catalog
+from tests.conformance.examples import EXAMPLES as EXAMPLES_FOLDER
+from tests.conformance.examples import entry_points_of, example_catalog
 from tests.conformance.installed import catalog
 
 EXAMPLES = {
@@ -72,3 +78,35 @@ def test_the_virtual_machine_calls_the_precompile(tmp_path: Path) -> None:
         node.close()
 
     assert int.from_bytes(answer, "big") == 7
+
+
+@pytest.mark.parametrize("folder", EXAMPLES)
+def test_the_readme_names_what_is_there(folder: str) -> None:
+    readme = (EXAMPLES_FOLDER / folder / "README.md").read_text(encoding="utf-8")
+
+    listed = re.findall(r"^\| `([^`]+)` \|", readme, re.MULTILINE)
+    assert "node.toml" in listed
+    assert [name for name in listed if not (EXAMPLES_FOLDER / folder / name).is_file()] == []
+    modules = {f"{path.parent.name}/{path.name}" for path in (EXAMPLES_FOLDER / folder).glob("*/*.py")}
+    assert {name for name in modules if not name.endswith("__init__.py")} <= set(listed)
+    assert EXAMPLES[folder] in readme
+    (test,) = re.findall(r"`(tests/conformance/test_\w+\.py)`", readme)
+    assert (EXAMPLES_FOLDER.parent / test).is_file()
+
+
+@pytest.mark.parametrize("folder", EXAMPLES)
+def test_the_readmes_commands_work(
+    folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (EXAMPLES_FOLDER / folder / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    install, show = block.splitlines()
+    assert install == f"python -m pip install -e examples/{folder}"
+    points = [*entry_points(group="lazai"), *entry_points_of(folder)]
+    # The package has a function of the module's name.
+    monkeypatch.setattr(sys.modules["lazai_core.registry.discover"], "entry_points", lambda group: points)
+
+    program, *arguments = shlex.split(show)
+    assert program == "lazai"
+    assert run_cli(arguments) == 0
+    assert EXAMPLES[folder].partition("/")[2] in capsys.readouterr().out
