@@ -89,7 +89,7 @@ def read_key_file(path: Path, password: bytes) -> Secret:
         raise AssemblyError(f"the key file {path} is not JSON: {error}") from error
     try:
         return Secret(decode_keyfile_json(content, password))
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise AssemblyError(
             f"the key file {path} cannot be opened: {error}",
             hint=f"give its password in the environment variable {PASSWORD_VARIABLE}",
