@@ -51,10 +51,14 @@ class BlockChecked:
 
 @frozen(kw_only=True)
 class MessageReceived:
-    """An authentic message of a validator, in the engine's own encoding."""
+    """An authentic message of a validator, in the engine's own encoding.
+
+    `signature` is the sender's over `signing_digest(payload)`: engines collect them into certificates.
+    """
 
     sender: Address
     payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+    signature: bytes = b""
 
 
 @frozen(kw_only=True)

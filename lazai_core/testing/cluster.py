@@ -165,7 +165,7 @@ class Cluster:
         sender = self.nodes[number].identity.address
         for other in range(len(self.nodes)):
             if other != number and self._random.randrange(PER_MILLE) >= self.loss_per_mille:
-                message = MessageReceived(sender=sender, payload=effect.payload)
+                message = MessageReceived(sender=sender, payload=effect.payload, signature=effect.signature)
                 self._feed_later(other, message, self._random.randint(1, 40))
 
     def _commit(self, number: int, certificate: Certificate) -> None:

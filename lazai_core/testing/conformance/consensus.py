@@ -242,7 +242,7 @@ def _random_input(case: Case, certificate: Certificate) -> Input:
         StartHeight(height=height),
         BlockBuilt(height=height, round=round_number, block_id=block_id),
         BlockChecked(height=height, round=round_number, block_id=block_id, valid=case.random.random() < 0.5),
-        MessageReceived(sender=sender, payload=payload),
+        MessageReceived(sender=sender, payload=payload, signature=signature),
         OwnMessageSigned(payload=payload, signature=signature),
         CertificateReceived(certificate=forged),
         CertificateReceived(certificate=certificate),
