@@ -29,9 +29,14 @@ from .engine import (
 from .ethereum import PrecompileFunction
 from .validation import is_delegation, require_valid
 
+_SELFDESTRUCT = 0xFF
+
 
 class LazComputation(PragueComputation):  # type: ignore[misc]
     """One message call; the table of precompiles is the state's, so that two nodes may differ in a process."""
+
+    # py-evm wraps SELFDESTRUCT to warn that it may change; under `-W error` the warning would stop the block.
+    opcodes = PragueComputation.opcodes | {_SELFDESTRUCT: PragueComputation.opcodes[_SELFDESTRUCT].__wrapped__}
 
     @property
     def precompiles(self) -> Mapping[Address, PrecompileFunction]:
