@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import frozen
-
 from lazai_core.api.authorization import Authorization
 from lazai_core.api.errors import (
     AccessDenied,
@@ -32,16 +30,8 @@ from lazai_core.lazvm.vm import LazVM
 from .calls import direct_job, explain_revert, settlement_jobs
 from .lanes import Lanes, RequestKey
 from .options import RuntimeOptions
-from .pricing import Price, Pricing, bound_inputs
+from .pricing import Price, PriceRequest, bound_inputs
 from .work import NodeCall
-
-
-@frozen(kw_only=True)
-class Admitted:
-    """A request that passed every check: its price, and the calls that will answer it."""
-
-    price: Price
-    calls: tuple[NodeCall, ...]
 
 
 class Admission:
@@ -52,7 +42,6 @@ class Admission:
         *,
         options: RuntimeOptions,
         vm: LazVM,
-        pricing: Pricing,
         programs: ProgramStore,
         proofs: Mapping[str, ProofSystem],
         default_proof: str,
@@ -62,7 +51,6 @@ class Admission:
     ) -> None:
         self._options = options
         self._vm = vm
-        self._pricing = pricing
         self._programs = programs
         self._proofs = proofs
         self._default_proof = default_proof
@@ -102,10 +90,10 @@ class Admission:
                 hint="sign it for the node that it is sent to",
             )
 
-    def admit(self, request: InferenceRequest, authorization: Authorization) -> Admitted:
-        """Every check after the signature, cheap ones first; nothing is reserved yet.
+    def admit(self, request: InferenceRequest, authorization: Authorization) -> PriceRequest:
+        """Every check after the signature that needs no price, in order; nothing is reserved yet.
 
-        Raises the RequestRejected subclass that says what is wrong.
+        Returns what is to be priced. Raises the RequestRejected subclass that says what is wrong.
         """
         program = self.program(request.model)
         self._check_expiry(authorization)
@@ -115,29 +103,22 @@ class Admission:
         state = self._vm.state()
         self._check_dats(authorization.dats, authorization.user, state)
         self._check_funds(authorization, state)
-        price = self._pricing.price(
+        self._lanes.check_room(authorization.user)
+        return PriceRequest(
             model=request.model,
             program=program,
             inputs=request.inputs,
             dats=authorization.dats,
             proof_system=system,
         )
-        if authorization.max_cost < price.quote.cost_max:
-            raise FeeTooLow(
-                f"the request may cost {price.quote.cost_max} wei, {authorization.max_cost} are authorised",
-                quote=price.quote.cost_max,
-                hint="sign it with at least the quoted maximum cost; what is not used stays in escrow",
-            )
-        self._lanes.check_room(authorization.user)
-        return Admitted(price=price, calls=(self._settlement_call(request, authorization, system, price),))
 
-    def admit_unsigned(self, request: InferenceRequest, salts: Sequence[bytes]) -> Admitted:
-        """A request that the operator pays for: one direct call for each input."""
+    def admit_unsigned(self, request: InferenceRequest) -> PriceRequest:
+        """The same for a request that the operator pays for by direct calls."""
         program = self.program(request.model)
         system = self._proof_system(request, program)
         self._check_inputs(request, program)
         self._check_dats(request.dats, self._node, self._vm.state())
-        price = self._pricing.price(
+        return PriceRequest(
             model=request.model,
             program=program,
             inputs=request.inputs,
@@ -145,19 +126,18 @@ class Admission:
             proof_system=system,
             caller=self._node,
         )
-        calls = []
-        for data, salt in zip(request.inputs, salts, strict=True):
-            single = self._pricing.price(
-                model=request.model,
-                program=program,
-                inputs=(data,),
-                dats=request.dats,
-                proof_system=system,
-                caller=self._node,
-            )
-            call = InferCall(model=request.model, input=data, dats=request.dats, proof_system=system, salt=salt)
-            calls.append(self._direct_call(call, single))
-        return Admitted(price=price, calls=tuple(calls))
+
+    def price_request(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId]) -> PriceRequest:
+        """What is to be priced for somebody who only asks. Raises UnknownModel or InvalidInput."""
+        program = self.program(model)
+        bound_inputs(program, inputs)
+        return PriceRequest(
+            model=model,
+            program=program,
+            inputs=tuple(inputs),
+            dats=tuple(dats),
+            proof_system=self._default_proof,
+        )
 
     def _check_expiry(self, authorization: Authorization) -> None:
         now = max(self._clock.now_seconds(), self._vm.head.header.timestamp)
@@ -220,10 +200,16 @@ class Admission:
                 hint="lock the escrow again, or sign a request that expires earlier",
             )
 
-    def _settlement_call(
-        self, request: InferenceRequest, authorization: Authorization, system: str, price: Price
-    ) -> NodeCall:
-        data = encode_execute(authorization, request.inputs, system)
+    def settlement_call(self, authorization: Authorization, wanted: PriceRequest, price: Price) -> NodeCall:
+        """The call that answers and settles a request. Raises FeeTooLow when it may cost more than is authorised."""
+        if authorization.max_cost < price.quote.cost_max:
+            raise FeeTooLow(
+                f"the request may cost {price.quote.cost_max} wei, {authorization.max_cost} are authorised",
+                quote=price.quote.cost_max,
+                hint="sign it with at least the quoted maximum cost; what is not used stays in escrow",
+            )
+        data = encode_execute(authorization, wanted.inputs, wanted.proof_system)
+        jobs = settlement_jobs(authorization, wanted.inputs, wanted.proof_system, self._vm.genesis.chain_id)
         return NodeCall(
             work_id=keccak256(data),
             sender=self._node,
@@ -232,14 +218,23 @@ class Admission:
             runs=price.runs,
             to=SETTLEMENT_ADDRESS,
             data=data,
-            jobs=settlement_jobs(authorization, request.inputs, system, self._vm.genesis.chain_id),
+            jobs=jobs,
             lane=(authorization.user, authorization.lane),
             counter=authorization.counter,
             expiry=authorization.expiry,
             explain=explain_revert,
         )
 
-    def _direct_call(self, call: InferCall, price: Price) -> NodeCall:
+    def direct_call(self, wanted: PriceRequest, price: Price, salt: bytes) -> NodeCall:
+        """The call that answers a request of one input at the operator's cost."""
+        (job_input,) = wanted.inputs
+        call = InferCall(
+            model=wanted.model,
+            input=job_input,
+            dats=wanted.dats,
+            proof_system=wanted.proof_system,
+            salt=salt,
+        )
         data = call.encode()
         return NodeCall(
             work_id=keccak256(data),

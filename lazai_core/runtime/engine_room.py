@@ -81,6 +81,7 @@ class EngineRoom:
 
     vm: LazVM
     execution: BoundedThreads
+    pricing_thread: BoundedThreads
     workers: ComputeWorkers
     mempool: Mempool
     records: RecordPool
@@ -97,6 +98,7 @@ class EngineRoom:
 
     def close(self) -> None:
         """Stop the threads: first those that compute, then the one that commits."""
+        self.pricing_thread.close()
         self.workers.close()
         self.execution.close()
 
@@ -164,10 +166,12 @@ def build_engine_room(machine: Machine) -> EngineRoom:
         observe=machine.calls.observe,
     )
     checks: list[Callable[[], Sequence[str]]] = []
-    gateway = _gateway(machine, vm, execution, pricing, mempool, orchestrator, index, checks)
+    pricing_thread = BoundedThreads("pricing", threads=1, waiting_max=EXECUTION_QUEUE_MAX)
+    gateway = _gateway(machine, vm, execution, pricing, pricing_thread, mempool, orchestrator, index, checks)
     return EngineRoom(
         vm=vm,
         execution=execution,
+        pricing_thread=pricing_thread,
         workers=workers,
         mempool=mempool,
         records=records,
@@ -204,6 +208,7 @@ def _gateway(
     vm: LazVM,
     execution: BoundedThreads,
     pricing: Pricing,
+    pricing_thread: BoundedThreads,
     mempool: Mempool,
     orchestrator: Orchestrator,
     index: SettlementIndex,
@@ -214,7 +219,6 @@ def _gateway(
     admission = Admission(
         options=options,
         vm=vm,
-        pricing=pricing,
         programs=machine.programs,
         proofs=machine.proofs,
         default_proof=machine.default_proof,
@@ -226,6 +230,7 @@ def _gateway(
         vm=vm,
         execution=execution,
         pricing=pricing,
+        pricing_thread=pricing_thread,
         admission=admission,
         lanes=lanes,
         mempool=mempool,
@@ -233,7 +238,6 @@ def _gateway(
         index=index,
         receipts=ReceiptFiles(history=vm.history, index=index, validators=machine.genesis.validators, state=vm.state),
         models=machine.models,
-        default_proof=machine.default_proof,
         node=machine.identity.address,
         clock=machine.clock,
         rng=machine.rng,

@@ -37,10 +37,10 @@ from .lanes import Lanes, OpenRequest, RequestKey, same_or_reused
 from .mempool import Mempool
 from .orchestrator import Orchestrator
 from .outcome import outcome_of
-from .pricing import Pricing, bound_inputs
+from .pricing import PriceRequest, Pricing
 from .receipts import ReceiptFiles
 from .status import included_status, pending_status
-from .work import NodeCall, WalletTransaction
+from .work import WalletTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,7 @@ class Rooms:
     vm: LazVM
     execution: BoundedThreads
     pricing: Pricing
+    pricing_thread: BoundedThreads
     admission: Admission
     lanes: Lanes
     mempool: Mempool
@@ -61,7 +62,6 @@ class Rooms:
     index: SettlementIndex
     receipts: ReceiptFiles
     models: Mapping[str, ServedModel]
-    default_proof: str
     node: Address
     clock: Clock
     rng: Rng
@@ -119,12 +119,8 @@ class NodeGateway:
 
     async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
         """Price of the whole request now, owners' prices and the node's overhead included in `cost_max`."""
-        rooms = self._rooms
-        program = rooms.admission.program(model)
-        bound_inputs(program, inputs)
-        price = rooms.pricing.price(
-            model=model, program=program, inputs=inputs, dats=dats, proof_system=rooms.default_proof
-        )
+        wanted = self._rooms.admission.price_request(model, inputs, dats)
+        price = await self._rooms.pricing_thread.run(self._rooms.pricing.price, wanted)
         return price.quote
 
     # Requests.
@@ -186,27 +182,28 @@ class NodeGateway:
             same_or_reused(key, settled.body_hash, request.body_hash)
             return await self._replay(request, settled)
         group = self._require_running()
-        admitted = rooms.admission.admit(request, authorization)
-        (call,) = admitted.calls
+        wanted = rooms.admission.admit(request, authorization)
+        # Nothing waits between the checks and this line, so nobody else can take the nonce or the escrow.
         opened = rooms.lanes.open(key, request.body_hash, authorization.max_cost)
-        # Taken into the pool before the first pause, so that a lane's requests arrive in its order.
-        try:
-            rooms.orchestrator.accept(call)
-        except LazAIError:
-            rooms.lanes.close(opened)
-            raise
-        compute_gas = Gas(sum(admitted.price.runs))
-        group.create_task(self._finish(request.request_id, opened, call, compute_gas))
+        group.create_task(self._serve(request.request_id, authorization, wanted, opened))
         return await asyncio.shield(opened.outcome)
 
-    async def _finish(self, request_id: str, opened: OpenRequest, call: NodeCall, compute_gas: Gas) -> None:
+    async def _serve(
+        self, request_id: str, authorization: Authorization, wanted: PriceRequest, opened: OpenRequest
+    ) -> None:
+        """From an admitted request to its outcome, for everyone who waits for it."""
+        rooms = self._rooms
         try:
+            # One thread in order of arrival: a lane's calls enter the pool in the lane's order.
+            price = await rooms.pricing_thread.run(rooms.pricing.price, wanted)
+            call = rooms.admission.settlement_call(authorization, wanted, price)
+            rooms.orchestrator.accept(call)
             inclusion = await call.done
             outcome = outcome_of(
                 request_id,
                 call.jobs,
                 (inclusion,),
-                compute_gas=compute_gas,
+                compute_gas=Gas(sum(price.runs)),
                 measurements=call.measurements,
                 verified=call.verified,
             )
@@ -218,7 +215,7 @@ class NodeGateway:
         else:
             opened.outcome.set_result(outcome)
         finally:
-            self._rooms.lanes.close(opened)
+            rooms.lanes.close(opened)
 
     async def _replay(self, request: InferenceRequest, place: RequestPlace) -> InferenceOutcome:
         """The stored answer, from the block that holds it."""
@@ -238,23 +235,27 @@ class NodeGateway:
             )
         rooms = self._rooms
         self._require_running()
-        salts = [rooms.rng.bytes(32) for _ in request.inputs]
-        admitted = rooms.admission.admit_unsigned(request, salts)
+        wanted = rooms.admission.admit_unsigned(request)
         rooms.lanes.check_unsigned(self._unsigned_open)
         self._unsigned_open += 1
         try:
-            for call in admitted.calls:
+            prices = await rooms.pricing_thread.run(rooms.pricing.price_each, wanted)
+            calls = [
+                rooms.admission.direct_call(evolve(wanted, inputs=(data,)), price, rooms.rng.bytes(32))
+                for data, price in zip(wanted.inputs, prices, strict=True)
+            ]
+            for call in calls:
                 rooms.orchestrator.accept(call)
-            inclusions = [await asyncio.shield(call.done) for call in admitted.calls]
+            inclusions = [await asyncio.shield(call.done) for call in calls]
         finally:
             self._unsigned_open -= 1
         return outcome_of(
             request.request_id,
-            [job for call in admitted.calls for job in call.jobs],
+            [job for call in calls for job in call.jobs],
             inclusions,
-            compute_gas=Gas(sum(admitted.price.runs)),
-            measurements=[item for call in admitted.calls for item in call.measurements],
-            verified=[item for call in admitted.calls for item in call.verified],
+            compute_gas=Gas(sum(sum(price.runs) for price in prices)),
+            measurements=[item for call in calls for item in call.measurements],
+            verified=[item for call in calls for item in call.verified],
         )
 
     def _require_running(self) -> asyncio.TaskGroup:
