@@ -18,6 +18,7 @@ from lazai_core.exact.compiler.float_graph import Array, FloatGraph
 BINS = 2048
 CLIP_CANDIDATES = 96
 FEW_MARGIN = 4.0
+ROW_FLOOR = 1e-4
 SMALLEST_REACH = 1e-9
 
 LINEAR = frozenset({"dense", "conv2d", "matmul", "average_pool2d"})
@@ -37,7 +38,8 @@ class ValueRange:
 
     low: float = np.inf
     high: float = -np.inf
-    histogram: Array = field(factory=lambda: np.zeros(BINS, dtype=np.int64))
+    histogram: Array = field(factory=lambda: np.zeros(BINS))
+    observations: int = 0
     channel_sum: Array | None = None
     channel_square: Array | None = None
     channel_reach: Array | None = None
@@ -74,14 +76,32 @@ class ValueRange:
         np.maximum(self.channel_reach, np.abs(rows).max(axis=0), out=self.channel_reach)
         self.rows += rows.shape[0]
 
-    def add_histogram(self, array: Array) -> None:
+    def add_histogram(self, array: Array, importance: Array | None = None) -> None:
+        """Count magnitudes by how much an error there matters.
+
+        Errors count relative to their row (one token, one image): a row of large values bears larger errors.
+        Within a row an error in channel k weighs `importance[k]` where that is given.
+        """
         positions = np.minimum((np.abs(array) * (BINS / self.reach)).astype(np.int64), BINS - 1)
-        self.histogram += np.bincount(positions.reshape(-1), minlength=BINS)
+        count = array.shape[0] if array.ndim == 4 else max(1, array.size // array.shape[-1] if array.ndim else 1)
+        rows = np.square(array.reshape(count, -1), dtype=np.float64)
+        weights = np.ones(rows.shape[1])
+        if importance is not None and importance.shape == weights.shape:
+            weights = importance / max(float(importance.mean()), 1e-30)
+        energy = (rows * weights).mean(axis=1, keepdims=True)
+        relative = weights / np.maximum(energy, self._energy_floor())
+        self.histogram += np.bincount(positions.reshape(-1), weights=relative.reshape(-1), minlength=BINS)
+        self.observations += array.size
+
+    def _energy_floor(self) -> float:
+        """Rows weaker than a tenth of the average are judged as if they were that strong."""
+        rms = self.channel_rms
+        return ROW_FLOOR * self.reach**2 if rms is None else max(0.1 * float(np.square(rms).mean()), 1e-30)
 
     def best_clip(self, levels: int) -> float:
         """The bound that minimises the mean square error of rounding to `levels` steps a side and clamping."""
-        total = int(self.histogram.sum())
-        if not total:
+        total = float(self.histogram.sum())
+        if total <= 0:
             return self.reach
         centres = (np.arange(BINS) + 0.5) * (self.reach / BINS)
         best, best_error = self.reach, np.inf
@@ -93,7 +113,7 @@ class ValueRange:
             if error < best_error:
                 best, best_error = clip, error
         # Few observations hardly show how far a value goes, so the bound is widened while they are few.
-        return best * (1.0 + FEW_MARGIN / float(np.sqrt(total)))
+        return best * (1.0 + FEW_MARGIN / float(np.sqrt(self.observations)))
 
 
 def calibrate(
@@ -120,9 +140,12 @@ def calibrate(
     wanted = {node.inputs[0] for node in graph.nodes if node.op in ("dense", "conv2d")}
     exponents: Mapping[str, Array] = {}
     binned = matrix_operands(graph)
+    importance = channel_importance(graph)
     for second in (False, True):
         for position, sample in enumerate(samples):
-            run_float(graph, sample, _fill(ranges, exponents, binned) if second else _extremes(ranges, wanted))
+            run_float(
+                graph, sample, _fill(ranges, exponents, importance, binned) if second else _extremes(ranges, wanted)
+            )
             if progress is not None:
                 progress(second * len(samples) + position + 1, steps)
         if not second:
@@ -148,9 +171,19 @@ def matrix_operands(graph: FloatGraph) -> set[str]:
     return found
 
 
+def channel_importance(graph: FloatGraph) -> dict[str, Array]:
+    """How much an error in each channel of a value matters to the `dense` nodes that read it: their column norms."""
+    found: dict[str, Array] = {}
+    for node in graph.nodes:
+        if node.op == "dense" and node.inputs[1] in graph.constants:
+            energy = np.square(graph.constants[node.inputs[1]], dtype=np.float64).sum(axis=0)
+            found[node.inputs[0]] = found.get(node.inputs[0], 0.0) + energy
+    return found
+
+
 def _range_of(array: Array) -> ValueRange:
     entry = ValueRange(low=float(array.min(initial=0.0)), high=float(array.max(initial=0.0)))
-    entry.histogram = np.histogram(np.abs(array), bins=BINS, range=(0.0, entry.reach))[0]
+    entry.add_histogram(array)
     return entry
 
 
@@ -168,14 +201,18 @@ def _extremes(ranges: dict[str, ValueRange], wanted: set[str]) -> Callable[[str,
 
 
 def _fill(
-    ranges: dict[str, ValueRange], exponents: Mapping[str, Array], binned: set[str]
+    ranges: dict[str, ValueRange],
+    exponents: Mapping[str, Array],
+    importance: Mapping[str, Array],
+    binned: set[str],
 ) -> Callable[[str, Array], None]:
     def observe(name: str, array: Array) -> None:
         if name not in binned:
             return
-        entry = ranges[name]
-        entry.add_histogram(array)
+        entry, weights = ranges[name], importance.get(name)
+        entry.add_histogram(array, weights)
         if entry.scaled is not None:
-            entry.scaled.add_histogram(array * 2.0 ** -exponents[name])
+            scaled = None if weights is None else weights * 4.0 ** exponents[name]
+            entry.scaled.add_histogram(array * 2.0 ** -exponents[name], scaled)
 
     return observe
