@@ -25,6 +25,10 @@ class TestInstalledCoprocessors(CoprocessorConformance):
     def options(self, entry: CoprocessorEntry) -> Any:
         return entry.options(device="cpu") if "device" in entry.options.__annotations__ else entry.options()
 
+    @pytest.fixture
+    def absent_device(self, entry: CoprocessorEntry) -> Any:
+        return entry.options(device="cuda:99") if "device" in entry.options.__annotations__ else None
+
 
 @pytest.mark.gpu
 class TestCudaCoprocessors(CoprocessorConformance):

@@ -20,7 +20,7 @@ from lazai_core.api.compute import (
     TensorView,
 )
 from lazai_core.api.entries import CoprocessorEntry
-from lazai_core.api.errors import Cancelled, ComputeLimitExceeded, InvalidInput
+from lazai_core.api.errors import BackendUnavailable, Cancelled, ComputeLimitExceeded, InvalidInput
 from lazai_core.api.job import Measurement, ResourceLimits, ResourceUsage
 from lazai_core.api.program import element_count
 from lazai_core.exact.codec import as_view, decode_inputs
@@ -83,6 +83,11 @@ class CoprocessorConformance:
         """Options the backend is built with."""
         return entry.options()
 
+    @pytest.fixture
+    def absent_device(self, entry: CoprocessorEntry) -> Any:
+        """Options that name a device no machine has, or None for a backend that has no choice."""
+        return None
+
     @pytest.fixture(scope="class")
     @classmethod
     def open_backends(cls) -> Iterator[dict[str, Coprocessor]]:
@@ -132,6 +137,13 @@ class CoprocessorConformance:
         assert info.deterministic
         assert entry.capabilities <= info.capabilities
         assert Capability.EXACT_TENSORS in info.capabilities
+
+    def test_an_absent_device_is_reported_with_a_way_out(self, entry: CoprocessorEntry, absent_device: Any) -> None:
+        if absent_device is None:
+            pytest.skip("this backend has no choice of devices")
+        with pytest.raises(BackendUnavailable) as failure:
+            build_entry(entry, options=absent_device)
+        assert failure.value.hint, "say what to install or to configure"
 
     # Exactness.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,10 +15,12 @@ import pytest
 from attrs import frozen
 
 from lazai_core.api.hookspecs import ENTRY_POINT_GROUP
+from lazai_core.config import load_config
 from lazai_core.node.injection import Need
 from lazai_core.registry import Kind
 from lazai_core.testing import conformance
 from lazai_core.testing.plugin_modules import load_plugin
+from tests.conformance.examples import example_catalog
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DOCUMENT = REPOSITORY / "WRITING_PLUGINS.md"
@@ -66,6 +69,8 @@ def test_every_block_is_a_file_an_excerpt_or_commands() -> None:
         ("python", "file"),
         ("python", "from"),
         ("toml", "file"),
+        ("toml", "from"),
+        ("json", "file"),
         ("sh", ""),
     }
 
@@ -110,6 +115,15 @@ def test_the_documents_plugins_are_sound(project: Path, name: str, monkeypatch: 
 
     assert catalog.plugins[0].info.name == module.replace("_", "-")
     monkeypatch.delitem(sys.modules, module)
+
+
+def test_the_genesis_of_the_document_fits_its_configuration() -> None:
+    catalog = example_catalog("custom_precompile")
+    config = load_config(REPOSITORY / "examples" / "custom_precompile" / "node.toml", environ={}).config
+    chosen = [catalog.find(Kind(choice.kind), choice.name) for choice in config.choices()]
+
+    expected = {offer.genesis_key: offer.genesis_version for offer in chosen if offer.genesis_version}
+    assert json.loads(FILES["genesis-plugins.json"]) == expected
 
 
 def test_every_suite_and_every_need_is_named() -> None:
