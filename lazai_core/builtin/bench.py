@@ -16,6 +16,8 @@ from pathlib import Path
 from lazai_core.api.errors import LazAIError
 from lazai_core.api.service import Benchmark, BenchmarkResult
 
+from .vm_bench import vm_benchmarks
+
 Progress = Callable[[int, int, str], None]
 
 _LAZAI = (sys.executable, "-c", "from lazai_core.cli.main import main; main()")
@@ -88,3 +90,4 @@ def benchmarks() -> Iterable[Benchmark]:
         summary="Start of a node with every installed plugin, until it is ready",
         run=bench_node_start,
     )
+    yield from vm_benchmarks()

@@ -1,10 +1,8 @@
-"""Benchmarks of the virtual machine: a block of ERC-20 transfers, and what importing py-evm costs."""
+"""The benchmark of the virtual machine: blocks of ERC-20 transfers. `lazai bench erc20-block` runs it."""
 
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +14,7 @@ from lazai_core.api.gas import FeeState, GasQuote
 from lazai_core.api.hashing import address_of_private_key
 from lazai_core.api.job import ComputeJob, ComputeRecord, JobKind, ResourceUsage
 from lazai_core.api.precompile import StatePort
-from lazai_core.api.service import Benchmark, BenchmarkResult
+from lazai_core.api.service import BenchmarkResult
 from lazai_core.api.types import Address, Gas, Wei
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from lazai_core.lazvm.vm import LazVM
 
 Progress = Callable[[int, int, str], None]
+OpenStore = Callable[[Path], "KeyValueStore"]
 
 TRANSACTIONS_A_BLOCK = 500
 BAR_PER_SECOND = 450
@@ -34,16 +33,14 @@ _GWEI = 10**9
 _GAS_TRANSFER = 80_000
 
 
-def erc20_block(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:
+def erc20_block(seconds: float, progress: Progress, open_store: OpenStore) -> Sequence[BenchmarkResult]:
     """Blocks of signed ERC-20 transfers, each from another sender to a new holder.
 
     One figure is the proposer's work (signatures checked, executed, rooted, committed durably), one the validator's
-    (decoded, executed, compared) on its own store. One thread.
+    (decoded, executed, compared) on its own store. One thread. `open_store` opens a store in a folder.
     """
-    from lazai_core.builtin.sqlite_store import SqliteOptions, SqliteStore
-
     with tempfile.TemporaryDirectory(prefix="lazai-bench-") as folder:
-        stores = [SqliteStore(Path(folder, name), SqliteOptions()) for name in ("proposer", "validator")]
+        stores = [open_store(Path(folder, name)) for name in ("proposer", "validator")]
         try:
             proposing, checking, gas = _measure(stores, seconds, progress)
         finally:
@@ -162,20 +159,6 @@ def _signed_blocks(keys: Sequence[bytes]) -> Iterator[list[bytes]]:
         nonce += 1
 
 
-def import_seconds(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:
-    """Time that a fresh interpreter needs to import py-evm through `lazvm.engine`, and for this package alone."""
-    found = []
-    for name, module in (("import-py-evm", "lazai_core.lazvm.engine"), ("import-lazvm-package", "lazai_core.lazvm")):
-        code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-        times = []
-        for attempt in range(3):
-            progress(attempt, 3, module)
-            run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-            times.append(float(run.stdout))
-        found.append(BenchmarkResult(name=name, value=1000 * min(times), unit="ms", notes="best of 3, fresh process"))
-    return found
-
-
 def _spread(values: Sequence[float]) -> str:
     return f"{min(values):.0f} to {max(values):.0f}"
 
@@ -206,9 +189,3 @@ class _StillFees:
 
 def _no_records(job: ComputeJob, record: ComputeRecord, state: StatePort) -> None:
     raise AssertionError("the benchmark has no jobs")
-
-
-BENCHMARKS = (
-    Benchmark(name="erc20-block", summary="a block of signed ERC-20 transfers, rooted and durable", run=erc20_block),
-    Benchmark(name="import-py-evm", summary="what the first use of the virtual machine costs", run=import_seconds),
-)
