@@ -55,8 +55,8 @@ class Proved:
         return self.claim.statement
 
 
-# Proving may take seconds: what a suite proved is kept for its other tests, by suite class.
-_PROVED: dict[type, tuple[Proved, ...]] = {}
+# Proving may take seconds: what a suite proved is kept for its other tests, by suite class and system.
+_PROVED: dict[tuple[type, str, str], tuple[Proved, ...]] = {}
 
 
 class ProofSystemConformance:
@@ -98,12 +98,13 @@ class ProofSystemConformance:
         return self.build(entry, options, samples, KnownIdentity(2))
 
     @pytest.fixture
-    def proved(self, system: ProofSystem, samples: Sequence[Sample]) -> tuple[Proved, ...]:
+    def proved(self, system: ProofSystem, options: Any, samples: Sequence[Sample]) -> tuple[Proved, ...]:
         """One proof for each sample that the system supports."""
-        if type(self) not in _PROVED:
+        key = (type(self), system.name, repr(options))
+        if key not in _PROVED:
             supported = [sample for sample in samples if system.supports(sample.model.program).supported]
-            _PROVED[type(self)] = tuple(self.prove(system, sample) for sample in supported)
-        return _PROVED[type(self)]
+            _PROVED[key] = tuple(self.prove(system, sample) for sample in supported)
+        return _PROVED[key]
 
     # Helpers.
 
