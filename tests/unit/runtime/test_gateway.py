@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from lazai_core.api.errors import InvalidTransaction, LazAIError, RequestRejected, UnknownModel
+from lazai_core.api.errors import (
+    InvalidTransaction,
+    LazAIError,
+    RequestExpired,
+    RequestRejected,
+    StaleNonce,
+    UnknownModel,
+)
 from lazai_core.api.types import (
     AI_CALL_ADDRESS,
     MODEL_REGISTRY_ADDRESS,
@@ -21,7 +29,7 @@ from lazai_core.api.types import (
 )
 from lazai_core.chain.abi import encode_call
 from lazai_core.chain.receipt_file import JobReceipt
-from lazai_core.chain.system_calls import WITHDRAW, ComputeGasCall, InferCall
+from lazai_core.chain.system_calls import ADVANCE_LANE, WITHDRAW, ComputeGasCall, InferCall
 from lazai_core.chain.transaction import DYNAMIC_FEE, Transaction
 from lazai_core.node.assemble import Node, assemble
 from lazai_core.node.demo_wallet import DemoWallet
@@ -264,5 +272,53 @@ def test_price_changes_take_effect_for_the_next_request(tmp_path: Path) -> None:
         await wallet.transact(MODEL_REGISTRY_ADDRESS, change, gas=200_000)
         dear = await node.gateway.quote(MODEL, (data,))
         assert dear.cost_max - cheap.cost_max > 9 * 10**17
+
+    with_node(tmp_path, work)
+
+
+def test_a_call_that_would_revert_is_left_out_and_its_neighbours_are_not(tmp_path: Path) -> None:
+    """The wallet cancels a lane behind the node's back, while requests of two lanes are under way."""
+
+    async def work(node: Node, wallet: DemoWallet) -> None:
+        data = SAMPLE.job_input(seed=1)
+        quote = await node.gateway.quote(MODEL, (data,))
+        # Room for the second request's price after the first blocks moved the base fee.
+        cost = 2 * quote.cost_max
+        requests = [
+            request_of(authorize(body=b"%d-%d" % (lane, counter), max_cost=cost, lane=lane, counter=counter), data)
+            for lane in (0, 1)
+            for counter in (0, 1)
+        ]
+        await wallet.send(SETTLEMENT_ADDRESS, encode_call(ADVANCE_LANE, 0, 9), gas=200_000)
+        outcomes = await asyncio.gather(*(node.gateway.submit(item) for item in requests), return_exceptions=True)
+        cancelled, kept = outcomes[:2], outcomes[2:]
+        for outcome in cancelled:
+            assert isinstance(outcome, StaleNonce) or not isinstance(outcome, BaseException)
+        assert isinstance(cancelled[1], StaleNonce)
+        assert all(not isinstance(outcome, BaseException) for outcome in kept)
+        assert await node.gateway.next_counter(WALLET, 0) == 9
+        assert await node.gateway.next_counter(WALLET, 1) == 2
+        # Nobody paid for a call that failed: every transaction of the node succeeded.
+        for height in range(1, node.room.vm.head.height + 1):
+            assert all(receipt.succeeded for receipt in node.room.vm.history.receipts(height))
+
+    with_node(tmp_path, work)
+
+
+def test_a_request_that_expires_while_it_waits_is_refused(tmp_path: Path) -> None:
+    """A block's time may run ahead of the clock, so an expiry can pass between admission and block."""
+
+    async def work(node: Node, wallet: DemoWallet) -> None:
+        head = node.room.vm.head.header.timestamp
+        data = SAMPLE.job_input(seed=1)
+        quote = await node.gateway.quote(MODEL, (data,))
+        expiry = max(head, int(time.time())) + 2
+        request = request_of(authorize(body=b"b", max_cost=2 * quote.cost_max, expiry=expiry), data)
+        for nonce in range(2, 6):
+            sent = await node.gateway.send_raw_transaction(signed(nonce=nonce).raw)
+            await node.gateway.transaction_status(sent, wait=True)
+        with pytest.raises(RequestExpired):
+            await node.gateway.submit(request)
+        assert await node.gateway.next_counter(WALLET, 0) == 0
 
     with_node(tmp_path, work)
