@@ -109,8 +109,13 @@ class TraceHandle(Protocol):
 class LoadedModel(Protocol):
     """A program with its constants resident on a device."""
 
-    program: Program
-    memory_bytes: int
+    @property
+    def program(self) -> Program:
+        """The program that was loaded."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of its constants on the device."""
 
 
 @frozen(kw_only=True)

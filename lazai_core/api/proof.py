@@ -88,7 +88,9 @@ class VerifyingKey:
 class ProvingKey(Protocol):
     """What the prover keeps of a model; opaque to everyone else."""
 
-    verifying_key: VerifyingKey
+    @property
+    def verifying_key(self) -> VerifyingKey:
+        """The public part."""
 
 
 @frozen(kw_only=True)
