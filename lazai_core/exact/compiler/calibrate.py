@@ -91,12 +91,16 @@ class ValueRange:
         energy = (rows * weights).mean(axis=1, keepdims=True)
         relative = weights / np.maximum(energy, self._energy_floor())
         self.histogram += np.bincount(positions.reshape(-1), weights=relative.reshape(-1), minlength=BINS)
-        self.observations += array.size
 
     def _energy_floor(self) -> float:
         """Rows weaker than a tenth of the average are judged as if they were that strong."""
         rms = self.channel_rms
         return ROW_FLOOR * self.reach**2 if rms is None else max(0.1 * float(np.square(rms).mean()), 1e-30)
+
+    @property
+    def margin(self) -> float:
+        """Few observations hardly show how far a value goes, so bounds are widened while they are few."""
+        return 1.0 + FEW_MARGIN / float(np.sqrt(max(self.observations, 1)))
 
     def best_clip(self, levels: int) -> float:
         """The bound that minimises the mean square error of rounding to `levels` steps a side and clamping."""
@@ -112,8 +116,7 @@ class ValueRange:
             error = float((self.histogram * outside**2).sum()) + total * step * step / 12
             if error < best_error:
                 best, best_error = clip, error
-        # Few observations hardly show how far a value goes, so the bound is widened while they are few.
-        return best * (1.0 + FEW_MARGIN / float(np.sqrt(self.observations)))
+        return best * self.margin
 
 
 def calibrate(
@@ -159,7 +162,7 @@ def _prepare_scaled(ranges: Mapping[str, ValueRange], exponents: Mapping[str, Ar
         reach = ranges[name].channel_reach
         assert reach is not None
         top = float((reach * 2.0**-shifts).max())
-        ranges[name].scaled = ValueRange(low=-top, high=top)
+        ranges[name].scaled = ValueRange(low=-top, high=top, observations=ranges[name].observations)
 
 
 def matrix_operands(graph: FloatGraph) -> set[str]:
@@ -183,6 +186,7 @@ def channel_importance(graph: FloatGraph) -> dict[str, Array]:
 
 def _range_of(array: Array) -> ValueRange:
     entry = ValueRange(low=float(array.min(initial=0.0)), high=float(array.max(initial=0.0)))
+    entry.observations = array.size
     entry.add_histogram(array)
     return entry
 
@@ -194,6 +198,7 @@ def _extremes(ranges: dict[str, ValueRange], wanted: set[str]) -> Callable[[str,
         if not np.isfinite(low) or not np.isfinite(high):
             raise InvalidInput(f"the float model gives a value that is not finite at {name!r}")
         entry.low, entry.high = min(entry.low, low), max(entry.high, high)
+        entry.observations += array.size
         if name in wanted:
             entry.add_channels(array)
 

@@ -159,6 +159,8 @@ class _Planner:
         self.mantissas: dict[str, float] = {}
         self.exponents: Mapping[str, Array] = {}
         self.shifted = shifted_values(graph, ranges)
+        # What a user sends must not saturate, so no part of the calibrated range of an input is cut away.
+        self.given = {entry.name for entry in graph.inputs}
 
     def collect_needs(self) -> None:
         for value in self.graph.output_values():
@@ -212,14 +214,16 @@ class _Planner:
             if self.is_shifted(name):
                 levels = 2 * levels + 1
                 return (entry.best_clip(levels) - min(entry.low, 0.0)) / levels
+            if name in self.given:
+                return entry.reach * entry.margin / levels
             entry = entry.scaled or entry
             return max(entry.best_clip(levels), entry.reach * 1e-4) / levels
         if form is Form.SCORES:
-            return max(self.options.score_step, entry.reach * self.options.wide_margin / 32767)
+            return max(self.options.score_step, entry.reach * entry.margin * self.options.wide_margin / 32767)
         if form is Form.LOOKUP:
             low, high = table_interval(entry, self.functions[name])
             return (high - low) / ((1 << self.options.table_bits) - 2)
-        return entry.reach * self.options.wide_margin / ((1 << (self.options.wide_bits - 1)) - 1)
+        return entry.reach * entry.margin * self.options.wide_margin / ((1 << (self.options.wide_bits - 1)) - 1)
 
     def is_shifted(self, name: str) -> bool:
         return name in self.shifted and self.needs[name] == {Form.MATMUL}
@@ -330,7 +334,8 @@ def averaged_count(graph: FloatGraph, node: FloatNode) -> int | None:
 
 def table_interval(entry: ValueRange, functions: Iterable[str]) -> tuple[float, float]:
     """The real interval function tables must cover: the calibrated one, cut where every function is flat."""
-    seen_low, seen_high = min(entry.low, 0.0) * TABLE_MARGIN, max(entry.high, 0.0) * TABLE_MARGIN
+    margin = max(TABLE_MARGIN, entry.margin)
+    seen_low, seen_high = min(entry.low, 0.0) * margin, max(entry.high, 0.0) * margin
     lows, highs = [], []
     for function in functions:
         flat_low, flat_high = SATURATION.get(function, (None, None))
