@@ -27,7 +27,7 @@ py-evm), so import that inside functions. What the rest of the node uses, and no
     vm.build_block(BlockPlan(...), records) -> BuiltBlock
                            proposer: .executed (ExecutedBlock), .waiting [(raw, ComputeJob)],
                            .refused [(raw, InvalidTransaction)], .left_over [raw] (did not fit)
-    vm.check_block(block, plan=None) -> ExecutedBlock   validator: the same function with the block's own records;
+    vm.check_block(block) -> ExecutedBlock   validator: the same function with the block's own records;
                                                 raises InvalidBlock(check=..., blame=...)
     vm.commit(executed, certificate=b"")        one durable atomic batch; then vm.head is the block
     vm.summary(executed)   -> BlockSummary      for observers
@@ -38,12 +38,19 @@ to one thread at a time (the execution thread); `vm.history` and `vm.state()` ma
 | module | what it is for |
 |---|---|
 | `vm` | the facade above |
-| `fork` | Prague's rules as classes over py-evm, with our corrections |
-| `adapter` | `Precompile` to a py-evm precompile |
-| `execute` | one transaction or call on an open state |
 | `production` | one block: what proposer and validator share |
-| `database` | key-value store to py-evm database, overlay |
+| `execute` | one transaction or call on an open state |
+| `validation` | whether a transaction can be executed |
+| `engine` | the one module that imports `eth` |
+| `fork` | Prague's rules as classes over py-evm, with our corrections |
+| `ethereum` | Ethereum's precompiles: two corrected, the slow ones counted |
+| `adapter` | `Precompile` to a py-evm precompile |
+| `context` | what a state knows about its block |
+| `accounts` | accounts and storage during a block, with an undo list |
+| `state_trie` | Merkle Patricia tries: reads, and many changes in one pass |
+| `database` | trie nodes and code in the key-value store, and a layer on top |
 | `views` | accounts at a state root |
+| `genesis_state` | the genesis block |
 | `records` | checks a compute record against its job |
-| `bench` | benchmarks |
+| `bench` | the benchmark of blocks |
 """
