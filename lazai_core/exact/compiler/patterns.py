@@ -21,7 +21,9 @@ CLIPPED_OPS = frozenset({"dense", "conv2d", "add", "subtract", "multiply", "matm
 def simplify(graph: FloatGraph) -> FloatGraph:
     """The graph with every recognised pattern in place of its parts; the float meaning is unchanged."""
     graph = merge_duplicates(graph)
-    graph = sweep(graph, [fold_node, drop_neutral, drop_reshape, drop_transpose, push_scalar, scale_matmul])
+    graph = sweep(
+        graph, [fold_node, drop_neutral, drop_reshape, drop_transpose, push_scalar, scale_matmul, join_constants]
+    )
     graph = sweep(graph, [causal_add, causal_select])
     graph = merge_duplicates(graph)
     graph = sweep(graph, [normalise, gelu, sigmoid_product])
@@ -76,6 +78,36 @@ def drop_neutral(view: View, node: FloatNode) -> Replacement:
         if value is not None and same and bool(np.all(value == neutral)):
             return node.inputs[there]
     return None
+
+
+def _constant_like(view: View, node: FloatNode) -> tuple[str, str, Array] | None:
+    """(activation, constant, its array at the largest size) of a sum with one operand no input reaches."""
+    for here, there in ((1, 0), (0, 1)):
+        value = view.largest_constant(node.inputs[here])
+        if value is not None and view.largest_constant(node.inputs[there]) is None:
+            return node.inputs[there], node.inputs[here], value
+    return None
+
+
+def join_constants(view: View, node: FloatNode) -> Replacement:
+    """(x + a) + b with constants a and b becomes x + (a + b), also where they are cut to the symbolic size."""
+    outer = _constant_like(view, node) if node.op == "add" and "clip" not in node.attributes else None
+    source = view.fused(outer[0], "add") if outer is not None else None
+    inner = _constant_like(view, source) if source is not None else None
+    if outer is None or source is None or inner is None or view.shape(inner[0]) != view.shape(node.output):
+        return None
+    shapes = [view.shape(inner[1]), view.shape(outer[1])]
+    rank = max(len(shape) for shape in shapes)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    name = view.add_constant(inner[2] + outer[2])
+    nodes: list[FloatNode] = []
+    for axis in range(rank):
+        if SYMBOLIC in (padded[0][axis], padded[1][axis]):
+            cut = view.graph.fresh("slice")
+            attributes = {"axis": axis, "start": 0, "length": SYMBOLIC}
+            nodes.append(FloatNode(op="slice", inputs=(name,), output=cut, attributes=attributes, source=node.source))
+            name = cut
+    return [*nodes, node_like(node, "add", [inner[0], name])]
 
 
 def drop_reshape(view: View, node: FloatNode) -> Replacement:
