@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -103,93 +104,146 @@ class EngineRoom:
         self.execution.close()
 
 
+@frozen(kw_only=True)
+class _Chain:
+    """The chain, the threads that may touch it, and what is read from it."""
+
+    vm: LazVM
+    index: SettlementIndex
+    execution: BoundedThreads
+    pricing_thread: BoundedThreads
+    pricing: Pricing
+    signer: CallSigner
+
+
+@frozen(kw_only=True)
+class _Flow:
+    """The pools, and who fills them."""
+
+    mempool: Mempool
+    records: RecordPool
+    contract_jobs: ContractJobs
+    workers: ComputeWorkers
+    orchestrator: Orchestrator
+
+
 def build_engine_room(machine: Machine) -> EngineRoom:
     """Open the chain (a genesis block where the store is empty), catch the index up, and join the rooms."""
-    options, genesis = machine.options, machine.genesis
+    chain = _open_chain(machine)
+    flow = _flow(machine, chain)
+    host = _host(machine, chain, flow)
+    checks: list[Callable[[], Sequence[str]]] = []
+    gateway = _gateway(machine, chain, flow, checks)
+    vm = chain.vm
+    return EngineRoom(
+        vm=vm,
+        execution=chain.execution,
+        pricing_thread=chain.pricing_thread,
+        workers=flow.workers,
+        mempool=flow.mempool,
+        records=flow.records,
+        index=chain.index,
+        host=host,
+        gateway=gateway,
+        services=(flow.orchestrator, host, gateway),
+        first_call=lambda: vm.call(CallRequest(to=GAS_PARAMETERS_ADDRESS, data=b"")),
+        checks=checks,
+    )
+
+
+def _open_chain(machine: Machine) -> _Chain:
     vm = LazVM(
-        genesis=genesis,
+        genesis=machine.genesis,
         store=machine.store,
         precompiles=machine.precompiles,
         gas_policy=machine.gas_policy,
         verify_record=RecordVerifier(machine.proofs),
     )
     index = SettlementIndex(
-        store=PrefixedStore(machine.store, b"p/index/"), history=vm.history, chain_id=genesis.chain_id
+        store=PrefixedStore(machine.store, b"p/index/"), history=vm.history, chain_id=machine.genesis.chain_id
     )
     index.catch_up()
-    execution = BoundedThreads("execution", threads=1, waiting_max=EXECUTION_QUEUE_MAX)
+    pricing = Pricing(vm=vm, gas_policy=machine.gas_policy, ai_call=machine.pricing_precompile)
+    return _Chain(
+        vm=vm,
+        index=index,
+        execution=BoundedThreads("execution", threads=1, waiting_max=EXECUTION_QUEUE_MAX),
+        pricing_thread=BoundedThreads("pricing", threads=1, waiting_max=EXECUTION_QUEUE_MAX),
+        pricing=pricing,
+        signer=CallSigner(vm=vm, pricing=pricing, identity=machine.identity),
+    )
+
+
+def _flow(machine: Machine, chain: _Chain) -> _Flow:
+    options = machine.options
     mempool = Mempool(options)
     records = RecordPool(
-        count_max=options.records_max, bytes_max=options.records_bytes_max, blocks_max=options.records_blocks_max
+        count_max=options.records_max,
+        bytes_max=options.records_bytes_max,
+        blocks_max=options.records_blocks_max,
     )
     contract_jobs = ContractJobs()
-    pricing = Pricing(vm=vm, gas_policy=machine.gas_policy, ai_call=machine.pricing_precompile)
-    signer = CallSigner(vm=vm, pricing=pricing, identity=machine.identity)
-    workers = _workers(machine, vm)
+    workers = _workers(machine, chain.vm)
     orchestrator = Orchestrator(
         options=options,
-        vm=vm,
-        execution=execution,
+        vm=chain.vm,
+        execution=chain.execution,
         mempool=mempool,
         records=records,
         workers=workers,
         programs=machine.programs,
         proofs=machine.proofs,
         route=machine.calls.route,
-        signer=signer,
+        signer=chain.signer,
         contract_jobs=contract_jobs,
         clock=machine.clock,
     )
-    builder = Builder(
-        options=options,
-        vm=vm,
-        execution=execution,
+    return _Flow(
         mempool=mempool,
         records=records,
+        contract_jobs=contract_jobs,
+        workers=workers,
         orchestrator=orchestrator,
-        signer=signer,
+    )
+
+
+def _host(machine: Machine, chain: _Chain, flow: _Flow) -> ConsensusHost:
+    builder = Builder(
+        options=machine.options,
+        vm=chain.vm,
+        execution=chain.execution,
+        mempool=flow.mempool,
+        records=flow.records,
+        orchestrator=flow.orchestrator,
+        signer=chain.signer,
         node=machine.identity.address,
     )
-    host = ConsensusHost(
-        options=options,
+    return ConsensusHost(
+        options=machine.options,
         engine=machine.engine,
-        vm=vm,
-        execution=execution,
+        vm=chain.vm,
+        execution=chain.execution,
         builder=builder,
-        mempool=mempool,
-        records=records,
-        index=index,
-        contract_jobs=contract_jobs,
+        mempool=flow.mempool,
+        records=flow.records,
+        index=chain.index,
+        contract_jobs=flow.contract_jobs,
         identity=machine.identity,
         clock=machine.clock,
         wal=PrefixedStore(machine.store, b"p/wal/"),
         observe=machine.calls.observe,
-    )
-    checks: list[Callable[[], Sequence[str]]] = []
-    pricing_thread = BoundedThreads("pricing", threads=1, waiting_max=EXECUTION_QUEUE_MAX)
-    gateway = _gateway(machine, vm, execution, pricing, pricing_thread, mempool, orchestrator, index, checks)
-    return EngineRoom(
-        vm=vm,
-        execution=execution,
-        pricing_thread=pricing_thread,
-        workers=workers,
-        mempool=mempool,
-        records=records,
-        index=index,
-        host=host,
-        gateway=gateway,
-        services=(orchestrator, host, gateway),
-        first_call=lambda: vm.call(CallRequest(to=GAS_PARAMETERS_ADDRESS, data=b"")),
-        checks=checks,
     )
 
 
 def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
     # A verifier of its own: the machine's belongs to the execution thread.
     verifier = RecordVerifier(machine.proofs)
+    # Several jobs may be checked at once, and the verifier is made for one thread.
+    lock = threading.Lock()
 
     def check(job: ComputeJob, record: ComputeRecord) -> Verdict:
-        return verifier.verdict(job, record, vm.state())
+        with lock:
+            return verifier.verdict(job, record, vm.state())
 
     return ComputeWorkers(
         options=machine.options,
@@ -203,18 +257,8 @@ def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
     )
 
 
-def _gateway(
-    machine: Machine,
-    vm: LazVM,
-    execution: BoundedThreads,
-    pricing: Pricing,
-    pricing_thread: BoundedThreads,
-    mempool: Mempool,
-    orchestrator: Orchestrator,
-    index: SettlementIndex,
-    checks: list[Callable[[], Sequence[str]]],
-) -> NodeGateway:
-    options = machine.options
+def _gateway(machine: Machine, chain: _Chain, flow: _Flow, checks: list[Callable[[], Sequence[str]]]) -> NodeGateway:
+    options, vm = machine.options, chain.vm
     lanes = Lanes(open_max=options.requests_open_max, open_per_account_max=options.requests_open_per_account_max)
     admission = Admission(
         options=options,
@@ -226,21 +270,25 @@ def _gateway(
         node=machine.identity.address,
         clock=machine.clock,
     )
-    rooms = Rooms(
-        vm=vm,
-        execution=execution,
-        pricing=pricing,
-        pricing_thread=pricing_thread,
-        admission=admission,
-        lanes=lanes,
-        mempool=mempool,
-        orchestrator=orchestrator,
-        index=index,
-        receipts=ReceiptFiles(history=vm.history, index=index, validators=machine.genesis.validators, state=vm.state),
-        models=machine.models,
-        node=machine.identity.address,
-        clock=machine.clock,
-        rng=machine.rng,
-        failing=lambda: [name for check in checks for name in check()],
+    receipts = ReceiptFiles(
+        history=vm.history, index=chain.index, validators=machine.genesis.validators, state=vm.state
     )
-    return NodeGateway(rooms)
+    return NodeGateway(
+        Rooms(
+            vm=vm,
+            execution=chain.execution,
+            pricing=chain.pricing,
+            pricing_thread=chain.pricing_thread,
+            admission=admission,
+            lanes=lanes,
+            mempool=flow.mempool,
+            orchestrator=flow.orchestrator,
+            index=chain.index,
+            receipts=receipts,
+            models=machine.models,
+            node=machine.identity.address,
+            clock=machine.clock,
+            rng=machine.rng,
+            failing=lambda: [name for check in checks for name in check()],
+        )
+    )
