@@ -20,7 +20,7 @@ from lazai_core.api.precompile import BlockSummary, Precompile
 from lazai_core.api.proof import ProofSystem, Rng
 from lazai_core.api.service import Service
 from lazai_core.api.storage import KeyValueStore
-from lazai_core.api.types import AI_CALL_ADDRESS, Address
+from lazai_core.api.types import AI_CALL_ADDRESS, Address, to_hex
 from lazai_core.registry import Catalog, Kind
 from lazai_core.registry.catalog import address_of
 from lazai_core.runtime.engine_room import EngineRoom, Machine, build_engine_room
@@ -68,9 +68,11 @@ def assemble(
 ) -> Node:
     """Build the node of a plan. On AssemblyError, StorageError, ModelError or InvalidGenesis nothing stays open."""
     with ExitStack() as stack:
+        identity = load_identity(blueprint.config.node.key_file) if identity is None else identity
+        _check_role(blueprint, identity)
         builder = _Assembly(
             blueprint,
-            identity=load_identity(blueprint.config.node.key_file) if identity is None else identity,
+            identity=identity,
             clock=SystemClock() if clock is None else clock,
             rng=SystemRng() if rng is None else rng,
             stack=stack,
@@ -222,6 +224,16 @@ class _Assembly:
         )
         room.add_readiness(warm_up.failing)
         return warm_up
+
+
+def _check_role(blueprint: Blueprint, identity: NodeIdentity) -> None:
+    """A node that neither decides blocks nor hears of them would take requests and never answer."""
+    validators = [validator.address for validator in blueprint.genesis.validators]
+    if identity.address not in validators:
+        raise AssemblyError(
+            f"the key {to_hex(identity.address)} is no validator of this chain, and there is no network to follow one",
+            hint=f"use the key of {', '.join(to_hex(address) for address in validators[:3])}",
+        )
 
 
 class HookAdapter:

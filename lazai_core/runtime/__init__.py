@@ -3,17 +3,25 @@
 | module | what it is for |
 |---|---|
 | `options` | limits and intervals |
-| `execution` | the one thread that owns the machine's state |
+| `execution` | threads behind a bounded queue; one of them owns the machine's state |
 | `work` | what waits for a block: wallets' transactions and the node's own calls |
-| `admission` | checks a signed request, quotes its price, makes the node's call |
-| `lanes` | nonces of open requests, reservations, replies to repeated requests |
+| `calls` | jobs of a call, before it is made and after it was settled |
+| `admission` | checks a signed request; makes the node's call |
+| `pricing` | what a request costs, from above |
+| `lanes` | nonces of open requests, reservations |
 | `mempool` | bounded; pending and ready |
 | `orchestrator` | from a transaction that stops for want of a record to the record |
-| `workers` | coprocessor and prover in threads behind a bounded queue |
+| `workers` | coprocessor and prover in threads |
 | `records` | records that wait for their block |
+| `jobs` | jobs that contracts made, until their block |
+| `signing` | the node's calls as transactions, once their nonces are known |
 | `builder` | ready work to a block |
 | `consensus_host` | performs the engine's effects, commits, tells observers |
-| `index` | where jobs and requests ended, rebuilt from blocks |
+| `index` | where jobs and requests ended, made again from blocks after a crash |
+| `outcome` | what became of a request, read from its block |
 | `receipts` | receipt files of settled jobs |
+| `status` | where a transaction stands |
+| `namespace` | a part of the store under a prefix |
 | `gateway` | the front door for services |
+| `engine_room` | all of these joined |
 """

@@ -40,7 +40,7 @@ from .outcome import outcome_of
 from .pricing import PriceRequest, Pricing
 from .receipts import ReceiptFiles
 from .status import included_status, pending_status
-from .work import WalletTransaction
+from .work import Inclusion, WalletTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ class NodeGateway:
         self.settlement_address: Address = SETTLEMENT_ADDRESS
         self._group: asyncio.TaskGroup | None = None
         self._unsigned_open = 0
-        self._recent: OrderedDict[bytes, WalletTransaction] = OrderedDict()
+        self._recent: OrderedDict[bytes, asyncio.Future[Inclusion]] = OrderedDict()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Own the requests under way; a client that leaves does not stop them."""
@@ -315,6 +315,11 @@ class NodeGateway:
             raise InvalidTransaction(
                 f"the nonce is {transaction.nonce}, the next one of {to_hex(sender)} is {state.nonce(sender)}"
             )
+        needed = transaction.gas * transaction.max_fee_per_gas + transaction.value
+        if state.balance(sender) < needed:
+            raise InvalidTransaction(
+                f"{to_hex(sender)} has {state.balance(sender)} wei, the transaction may cost {needed} wei"
+            )
         if transaction.gas > self._rooms.vm.genesis.block_gas_limit:
             raise InvalidTransaction(
                 f"the gas limit {transaction.gas} is above a block's {self._rooms.vm.genesis.block_gas_limit}"
@@ -329,7 +334,14 @@ class NodeGateway:
         return Hash32(transaction.hash)
 
     def _remember(self, work: WalletTransaction) -> None:
-        self._recent[work.work_id] = work
+        """Until a block holds it; where none will, the reason stays for whoever asks."""
+
+        def ended(done: asyncio.Future[Inclusion]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._recent.pop(work.work_id, None)
+
+        self._recent[work.work_id] = work.done
+        work.done.add_done_callback(ended)
         while len(self._recent) > RECENT_TRANSACTIONS_MAX:
             self._recent.popitem(last=False)
 
@@ -337,12 +349,12 @@ class NodeGateway:
         """Where a transaction stands; None when it is not known."""
         place = self._rooms.vm.history.transaction_place(transaction_hash)
         if place is None:
-            work = self._recent.get(transaction_hash)
-            if work is None:
+            done = self._recent.get(transaction_hash)
+            if done is None:
                 return None
-            if not wait and not work.done.done():
+            if not wait and not done.done():
                 return pending_status(transaction_hash)
-            return included_status(await asyncio.shield(work.done))
+            return included_status(await asyncio.shield(done))
         inclusion = await asyncio.to_thread(inclusion_at, self._rooms.vm.history, place.height, place.index)
         assert inclusion is not None, "the chain's own index names its places"
         return included_status(inclusion)

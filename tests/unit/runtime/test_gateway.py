@@ -178,11 +178,13 @@ def test_transactions_that_can_never_enter_a_block_say_why(tmp_path: Path) -> No
             await gateway.send_raw_transaction(signed(nonce=9, chain_id=5).raw)
         with pytest.raises(InvalidTransaction, match="nonce is 0"):
             await gateway.send_raw_transaction(signed(nonce=0).raw)
-        with pytest.raises(InvalidTransaction, match="gas limit"):
-            await gateway.send_raw_transaction(signed(nonce=9, gas=10**9).raw)
-        poor = await gateway.send_raw_transaction(signed(nonce=3, value=10**30).raw)
+        with pytest.raises(InvalidTransaction, match="above a block"):
+            await gateway.send_raw_transaction(signed(nonce=9, gas=10**8).raw)
         with pytest.raises(InvalidTransaction, match="may cost"):
-            await gateway.transaction_status(poor, wait=True)
+            await gateway.send_raw_transaction(signed(nonce=3, value=10**30).raw)
+        short = await gateway.send_raw_transaction(signed(nonce=3, gas=20_999).raw)
+        with pytest.raises(InvalidTransaction, match="below the 21000"):
+            await gateway.transaction_status(short, wait=True)
         assert await gateway.transaction_status(Hash32(bytes(32))) is None
         assert len(node.room.mempool) == 0
 
