@@ -30,6 +30,16 @@ from .ethereum import PrecompileFunction
 from .validation import is_delegation, require_valid
 
 _SELFDESTRUCT = 0xFF
+_WORKING_FIELDS = frozenset(
+    {
+        *("code", "return_data", "contracts_created", "_memory", "_stack"),
+        # Bound methods of the stack, which py-evm keeps beside it.
+        *("stack_pop_ints", "stack_pop_bytes", "stack_pop_any"),
+        *("stack_pop1_int", "stack_pop1_bytes", "stack_pop1_any"),
+        *("stack_push_int", "stack_push_bytes"),
+    }
+)
+"""Fields of a computation that nothing reads once it has ended."""
 
 
 class LazComputation(PragueComputation):  # type: ignore[misc]
@@ -48,6 +58,16 @@ class LazComputation(PragueComputation):  # type: ignore[misc]
     def is_origin_computation(self) -> bool:
         """Whether this is the transaction's own call."""
         return bool(self.msg.depth == 0)
+
+    def add_child_computation(self, child_computation: ComputationAPI) -> None:
+        """Keep a finished call for its logs, refunds and deletions, without the memory that it worked with.
+
+        A block of cheap calls makes hundreds of thousands of them, and all stay until the transaction ends.
+        """
+        super().add_child_computation(child_computation)
+        fields: dict[str, object] = child_computation.__dict__
+        for name in [name for name in fields if name in _WORKING_FIELDS]:
+            del fields[name]
 
 
 class LazTransactionExecutor(PragueTransactionExecutor):  # type: ignore[misc]
