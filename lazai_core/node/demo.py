@@ -23,6 +23,7 @@ from lazai_core.api.types import (
     AI_CALL_ADDRESS,
     MODEL_REGISTRY_ADDRESS,
     SETTLEMENT_ADDRESS,
+    hash_from_hex,
     to_hex,
 )
 from lazai_core.chain.abi import encode_call
@@ -181,12 +182,14 @@ async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> N
         with report.step("Send a held-out digit through the HTTP API, signed by the wallet") as (step, _):
             answer = await asyncio.to_thread(_ask_digit, wallet, digits)
             _show_digit(step, digits, answer)
+            await _show_evm_gas(step, wallet, answer)
             await _save_receipts(demo, step, wallet, answer)
         with report.step("Read the same answer inside the virtual machine, in a view call") as (step, _):
             await _inline(step, node, wallet, digits, answer)
         with report.step("Embed two sentences with MiniLM through the OpenAI API") as (step, _):
             answer = await asyncio.to_thread(_ask_embeddings, wallet)
             _show_embeddings(step, answer)
+            await _show_evm_gas(step, wallet, answer)
             await _save_receipts(demo, step, wallet, answer)
         demo.facts["height"] = node.room.vm.head.height
         demo.facts["head"] = to_hex(node.room.vm.head.hash)
@@ -244,6 +247,12 @@ def _show_settlement(step: Step, answer: dict[str, Any]) -> None:
         height=said["height"],
         receipts=said["receipts"],
     )
+
+
+async def _show_evm_gas(step: Step, wallet: DemoWallet, answer: dict[str, Any]) -> None:
+    status = await wallet.included(hash_from_hex(answer["lazai"]["transaction"]))
+    step.show("EVM gas", f"{status.gas_used:,}, the compute gas paid through it included")
+    step.note(gas_used=status.gas_used)
 
 
 async def _save_receipts(demo: _Demo, step: Step, wallet: DemoWallet, answer: dict[str, Any]) -> None:
@@ -319,9 +328,11 @@ def _verify(demo: _Demo, step: Step, trust: str, models: tuple[DemoModel, ...]) 
     text = _lazai("verify", *map(str, demo.receipts), "--trust", trust, *folders, "--json")
     outcomes = json.loads(text)["receipts"]
     for outcome in outcomes:
-        step.show(Path(outcome["file"]).name[:16] + "…", "accepted")
-        for name, fact in outcome["facts"].items():
-            step.show("", f"{name}: {fact}")
+        step.show(Path(outcome["file"]).stem[:12] + "…", "accepted" if outcome["accepted"] else "REFUSED")
+        for kind in ("proven", "assumed"):
+            for number, text in enumerate(outcome[kind]):
+                step.show("", f"{kind if number == 0 else ' ' * len(kind)}  {text}")
+    step.show("trust", outcomes[0]["trust"])
     step.note(verified=sum(outcome["accepted"] for outcome in outcomes), trust=trust)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,14 @@ from rich.text import Text
 
 SUMMARY_NAME = "summary.json"
 SUMMARY_FORMAT = "lazai/demo/v1"
+
+
+_LONG_HEXADECIMAL = re.compile(r"\b(?:0x)?([0-9a-f]{40,64})\b")
+
+
+def _brief(text: str) -> str:
+    """Hashes and addresses cut in the middle, for a terminal; files and pipes get them whole."""
+    return _LONG_HEXADECIMAL.sub(lambda match: f"{match[0][:10]}…{match[0][-4:]}", text)
 
 
 @define(kw_only=True)
@@ -92,7 +101,7 @@ class DemoReport:
         table.add_column(style="cyan", no_wrap=True)
         table.add_column(overflow="fold")
         for label, text in step.shown:
-            table.add_row(f"     {label}", text)
+            table.add_row(f"     {label}", _brief(text))
         self._console.print(table)
 
     @property
