@@ -8,6 +8,7 @@ py-evm), so import that inside functions. What the rest of the node uses, and no
         genesis=genesis,            # lazai_core.chain.genesis.Genesis
         store=store,                # api.storage.KeyValueStore: state, blocks, receipts and indices in one batch
         precompiles={address: precompile},
+        active_from={address: height},  # PrecompileEntry.active_from where it is not 0; optional
         gas_policy=gas_policy,      # api.gas.GasPolicy
         verify_record=verify_record,  # chain.witness.RecordCheck; `records.RecordVerifier(...)` is the real one
     )                               # writes the genesis block into an empty store; InvalidGenesis on another chain's

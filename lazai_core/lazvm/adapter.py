@@ -8,7 +8,7 @@ from typing import Any
 from lazai_core.api.errors import PrecompileRevert
 from lazai_core.api.hashing import keccak256
 from lazai_core.api.precompile import Precompile, PrecompileCall
-from lazai_core.api.types import Address, Wei, to_hex
+from lazai_core.api.types import Address, Height, Wei, to_hex
 
 from .engine import ComputationAPI, Revert
 from .ethereum import PrecompileFunction, ethereum_precompiles
@@ -35,14 +35,26 @@ class OpenStatePort:
         return int(self._state.get_storage(address, slot))
 
 
-def precompile_table(precompiles: Mapping[Address, Precompile]) -> Mapping[Address, PrecompileFunction]:
-    """Prague's precompiles and ours by address. Raises ValueError where ours would hide one of Ethereum's."""
-    table = ethereum_precompiles()
-    for address, precompile in sorted(precompiles.items()):
-        if address in table:
+class PrecompileTables:
+    """Prague's precompiles and ours by address, for each height: ours are there from their own height on.
+
+    Raises ValueError where one of ours would hide one of Ethereum's.
+    """
+
+    def __init__(self, precompiles: Mapping[Address, Precompile], active_from: Mapping[Address, Height]) -> None:
+        ethereum = ethereum_precompiles()
+        for address in sorted(precompiles.keys() & ethereum.keys()):
             raise ValueError(f"the address {to_hex(address)} belongs to a precompile of Ethereum")
-        table[address] = _adapt(precompile, address)
-    return table
+        starts = {address: active_from.get(address, Height(0)) for address in sorted(precompiles)}
+        ours = {address: _adapt(precompiles[address], address) for address in starts}
+        self._tables = [
+            (height, ethereum | {address: ours[address] for address in ours if starts[address] <= height})
+            for height in sorted({0, *starts.values()}, reverse=True)
+        ]
+
+    def at(self, height: Height) -> Mapping[Address, PrecompileFunction]:
+        """The table of the block at `height`."""
+        return next(table for start, table in self._tables if start <= height)
 
 
 def _adapt(precompile: Precompile, address: Address) -> PrecompileFunction:

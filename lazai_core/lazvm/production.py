@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import field, frozen
 
@@ -19,7 +18,7 @@ from lazai_core.chain.transaction import Transaction, decode_transaction
 from lazai_core.chain.trie import list_root
 from lazai_core.chain.witness import BlockFull, BlockMeter, BlockWitness, RecordCheck
 
-from .adapter import OpenStatePort
+from .adapter import OpenStatePort, PrecompileTables
 from .context import LazContext
 from .database import NodeReader, StateDatabase, require_root
 from .engine import HISTORY_SERVE_WINDOW, HISTORY_STORAGE_ADDRESS
@@ -43,8 +42,8 @@ class Surroundings:
 
     genesis: Genesis
     nodes: NodeReader
-    precompile_table: Mapping[Address, Any]
-    ancestor_hashes: Any
+    precompile_tables: PrecompileTables
+    ancestor_hashes: Callable[[int], Iterator[Hash32]]
     check: RecordCheck
 
 
@@ -75,7 +74,7 @@ class OpenBlock:
         self.outcomes: list[TransactionOutcome] = []
         self.receipts: list[Receipt] = []
         self.state = LazState(self.database, None, root)
-        self.state.precompile_table = around.precompile_table
+        self.state.precompile_table = around.precompile_tables.at(Height(parent.height + 1))
         self.witness = BlockWitness(records, around.check, OpenStatePort(self.state), self.size)
         self.state.execution_context = LazContext(
             block=_block_context(around.genesis, rules, timestamp, proposer),
@@ -183,7 +182,7 @@ def _block_context(genesis: Genesis, rules: ChildRules, timestamp: int, proposer
     )
 
 
-def _ancestors(parent: BlockHeader, older: Any) -> Iterator[Hash32]:
+def _ancestors(parent: BlockHeader, older: Callable[[int], Iterator[Hash32]]) -> Iterator[Hash32]:
     yield parent.hash
     yield from older(parent.height)
 

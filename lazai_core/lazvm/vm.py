@@ -20,7 +20,7 @@ from lazai_core.chain.rules import ChildRules, check_header, fee_state
 from lazai_core.chain.transaction import decode_transaction
 from lazai_core.chain.witness import BlockFull, RecordCheck
 
-from .adapter import precompile_table
+from .adapter import PrecompileTables
 from .context import ANCESTORS_MAX
 from .database import NodeReader
 from .execute import CallOutcome, CallRequest, TransactionOutcome, run_call
@@ -68,7 +68,10 @@ class BuiltBlock:
 
 
 class LazVM:
-    """One chain in one store. Not for several threads at a time."""
+    """One chain in one store. Not for several threads at a time.
+
+    A precompile named in `active_from` is there from that height on, the others from the first block.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class LazVM:
         precompiles: Mapping[Address, Precompile],
         gas_policy: GasPolicy,
         verify_record: RecordCheck,
+        active_from: Mapping[Address, Height] | None = None,
     ) -> None:
         self.genesis = genesis
         self.history = ChainHistory(store)
@@ -87,7 +91,7 @@ class LazVM:
         self._around = Surroundings(
             genesis=genesis,
             nodes=self._nodes,
-            precompile_table=precompile_table(precompiles),
+            precompile_tables=PrecompileTables(precompiles, active_from or {}),
             ancestor_hashes=self._older_hashes,
             check=verify_record,
         )

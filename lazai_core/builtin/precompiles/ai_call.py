@@ -75,6 +75,8 @@ class AICallPrecompile:
     def run(self, call: PrecompileCall) -> bytes:
         """The answer. Raises PrecompileRevert, NeedsCompute, and InvalidBlock with the worker of a wrong record."""
         prepared = self._prepare(call)
+        # The call holds the whole state of its block, which must not outlive it.
+        self._last = None
         request = prepared.request
         if isinstance(request, ComputeGasCall):
             numbers = [prepared.compute_gas, prepared.usage.flops, prepared.usage.memory_bytes_peak]

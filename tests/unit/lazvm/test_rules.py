@@ -8,7 +8,8 @@ import pytest
 from attrs import evolve
 
 from lazai_core.api.errors import InvalidGenesis, InvalidTransaction, StorageError
-from lazai_core.api.types import AI_CALL_ADDRESS, Address, Gas, Hash32, Wei
+from lazai_core.api.precompile import PrecompileCall
+from lazai_core.api.types import AI_CALL_ADDRESS, Address, Gas, Hash32, Height, Wei
 from lazai_core.builtin.stores import MemoryStore
 from lazai_core.chain.block import randao_of
 from lazai_core.chain.genesis import GenesisContract
@@ -303,6 +304,30 @@ def test_our_precompiles_may_not_hide_ethereums() -> None:
             gas_policy=FlatPolicy(),
             verify_record=lambda job, record, state: None,
         )
+
+
+def test_a_precompile_is_there_from_its_height_on() -> None:
+    class Answers:
+        def required_gas(self, call: PrecompileCall) -> Gas:
+            return Gas(5)
+
+        def run(self, call: PrecompileCall) -> bytes:
+            return b"here"
+
+    vm = LazVM(
+        genesis=genesis(),
+        store=MemoryStore(),
+        precompiles={TARGET: Answers()},
+        gas_policy=FlatPolicy(),
+        verify_record=lambda job, record, state: None,
+        active_from={TARGET: Height(3)},
+    )
+    answers = []
+    for nonce in range(3):
+        answers.append(vm.call(CallRequest(to=TARGET)).output)
+        advance(vm, transaction(0, nonce, ACCOUNTS[1]))
+
+    assert answers == [b"", b"", b"here"]
 
 
 def test_a_store_of_another_chain_is_refused() -> None:
