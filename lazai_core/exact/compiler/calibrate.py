@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from attrs import field, mutable
 
-from lazai_core.api.errors import InvalidInput
+from lazai_core.api.errors import InvalidInput, UnsupportedProgram
 from lazai_core.exact.compiler.float_executor import run_float
 from lazai_core.exact.compiler.float_graph import Array, FloatGraph
 
@@ -31,7 +31,7 @@ ChooseExponents = Callable[[FloatGraph, Mapping[str, "ValueRange"]], Mapping[str
 
 @mutable(kw_only=True)
 class ValueRange:
-    """Statistics of one value. Channels run over the last axis (axis 1 of rank-4 values).
+    """Statistics of one value. Channels run over the axis its linear readers sum over.
 
     `scaled` are those of the value with its channels divided by their powers of two, where it has such.
     """
@@ -60,9 +60,9 @@ class ValueRange:
         square = self.channel_square
         return None if square is None or not self.rows else np.sqrt(square / self.rows)
 
-    def add_channels(self, array: Array) -> None:
+    def add_channels(self, array: Array, axis: int) -> None:
         """Take the sums per channel of one more array; a value whose channels vary in number has none."""
-        channels = np.moveaxis(array, 1, -1) if array.ndim == 4 else array
+        channels = np.moveaxis(array, axis, -1)
         rows = channels.reshape(-1, channels.shape[-1]).astype(np.float64)
         if self.channel_sum is None:
             size = rows.shape[1]
@@ -82,7 +82,7 @@ class ValueRange:
         Errors count relative to their row (one token, one image): a row of large values bears larger errors.
         Within a row an error in channel k weighs `importance[k]` where that is given.
         """
-        positions = np.minimum((np.abs(array) * (BINS / self.reach)).astype(np.int64), BINS - 1)
+        positions = np.minimum(np.abs(array) * (BINS / self.reach), BINS - 1).astype(np.int64)
         count = array.shape[0] if array.ndim == 4 else max(1, array.size // array.shape[-1] if array.ndim else 1)
         rows = np.square(array.reshape(count, -1), dtype=np.float64)
         weights = np.ones(rows.shape[1])
@@ -138,9 +138,11 @@ def calibrate(
     absorbed |= {node.inputs[0] for node in graph.nodes if node.op == "gather"}
     for name, constant in graph.constants.items():
         if name not in absorbed:
+            if not np.isfinite(constant).all():
+                raise UnsupportedProgram(f"the constant {name!r} holds an infinity, which has no integer form")
             ranges[name] = _range_of(constant)
     steps = 2 * len(samples)
-    wanted = {node.inputs[0] for node in graph.nodes if node.op in ("dense", "conv2d")}
+    wanted = channel_axes(graph)
     exponents: Mapping[str, Array] = {}
     binned = matrix_operands(graph)
     importance = channel_importance(graph)
@@ -174,6 +176,15 @@ def matrix_operands(graph: FloatGraph) -> set[str]:
     return found
 
 
+def channel_axes(graph: FloatGraph) -> dict[str, int]:
+    """The axis along which the readers of a value sum over its channels; none where readers differ."""
+    found: dict[str, set[int]] = {}
+    for node in graph.nodes:
+        if node.op in ("dense", "conv2d"):
+            found.setdefault(node.inputs[0], set()).add(-1 if node.op == "dense" else 1)
+    return {name: next(iter(axes)) for name, axes in found.items() if len(axes) == 1}
+
+
 def channel_importance(graph: FloatGraph) -> dict[str, Array]:
     """How much an error in each channel of a value matters to the `dense` nodes that read it: their column norms."""
     found: dict[str, Array] = {}
@@ -191,7 +202,7 @@ def _range_of(array: Array) -> ValueRange:
     return entry
 
 
-def _extremes(ranges: dict[str, ValueRange], wanted: set[str]) -> Callable[[str, Array], None]:
+def _extremes(ranges: dict[str, ValueRange], wanted: Mapping[str, int]) -> Callable[[str, Array], None]:
     def observe(name: str, array: Array) -> None:
         entry = ranges.setdefault(name, ValueRange())
         low, high = float(array.min()), float(array.max())
@@ -200,7 +211,7 @@ def _extremes(ranges: dict[str, ValueRange], wanted: set[str]) -> Callable[[str,
         entry.low, entry.high = min(entry.low, low), max(entry.high, high)
         entry.observations += array.size
         if name in wanted:
-            entry.add_channels(array)
+            entry.add_channels(array, wanted[name])
 
     return observe
 

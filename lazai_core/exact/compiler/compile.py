@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from lazai_core.exact.compiler.calibrate import Progress, ValueRange, calibrate
 from lazai_core.exact.compiler.float_graph import Array, FloatGraph
 from lazai_core.exact.compiler.lower import Lowering
@@ -20,6 +22,8 @@ from lazai_core.exact.compiler.smooth import channel_exponents
 from lazai_core.exact.model import ExactModel
 
 
+# Hostile weights may overflow on the way; calibration refuses whatever is not finite, by name.
+@np.errstate(all="ignore")
 def compile_onnx(
     model_bytes: bytes,
     calibration: Sequence[Mapping[str, Array]],
@@ -36,6 +40,7 @@ def compile_onnx(
     return compile_graph(import_onnx(model_bytes, import_options), calibration, options, progress=progress)
 
 
+@np.errstate(all="ignore")
 def compile_graph(
     graph: FloatGraph,
     calibration: Sequence[Mapping[str, Array]],

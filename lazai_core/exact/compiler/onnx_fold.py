@@ -16,7 +16,8 @@ from lazai_core.api.errors import LazAIError, ModelError, UnsupportedProgram
 from lazai_core.exact.compiler.float_graph import Array
 from lazai_core.exact.compiler.onnx_read import RawNode
 
-FOLDED_ELEMENTS_MAX = 1 << 28
+FOLDED_ELEMENTS_MAX = 1 << 26
+FOLDED_TOTAL_MAX = 1 << 28
 
 Operands = Sequence[Any]
 Fold = Callable[[Operands, Mapping[str, Any], RawNode], Sequence[Array]]
@@ -43,7 +44,7 @@ def fold(node: RawNode, operands: Operands) -> tuple[Array, ...]:
 
 def guard(shape: Sequence[int], node: RawNode) -> tuple[int, ...]:
     """`shape` as a tuple, refused when it is negative or larger than constants may become."""
-    shape = tuple(int(entry) for entry in shape)
+    shape = tuple(int(entry) for entry in np.asarray(shape, dtype=object).reshape(-1))
     if len(shape) > 8 or any(entry < 0 for entry in shape) or math.prod(shape) > FOLDED_ELEMENTS_MAX:
         raise ModelError(f"{node.describe()}: a constant of shape {shape} is above {FOLDED_ELEMENTS_MAX} elements")
     return shape
@@ -170,12 +171,16 @@ def _reshape(operands: Operands, attributes: Mapping[str, Any], node: RawNode) -
     return (operands[0].reshape(reshape_target(operands[0].shape, target, attributes)),)
 
 
+def _integers(operand: Any) -> list[int]:
+    return [int(entry) for entry in np.asarray(operand).reshape(-1)]
+
+
 def slice_ranges(
     shape: Sequence[int], operands: Operands, attributes: Mapping[str, Any]
 ) -> list[tuple[int, int, int, int]]:
     """(axis, start, stop, step) of a Slice, with negative and out-of-range entries resolved as numpy does."""
     if len(operands) > 1:
-        given = [None if operand is None else [int(entry) for entry in operand] for operand in operands[1:]]
+        given = [None if operand is None else _integers(operand) for operand in operands[1:]]
         starts, stops = given[0], given[1]
         axes = given[2] if len(given) > 2 else None
         steps = given[3] if len(given) > 3 else None
@@ -204,7 +209,7 @@ def _slice(operands: Operands, attributes: Mapping[str, Any], node: RawNode) -> 
 def split_sizes(size: int, operands: Operands, node: RawNode) -> list[int]:
     """Lengths of the parts of a Split along an axis of `size`."""
     if len(operands) > 1 and operands[1] is not None:
-        sizes = [int(entry) for entry in operands[1]]
+        sizes = _integers(operands[1])
     elif "split" in node.attributes:
         sizes = list(node.attributes["split"])
     else:

@@ -23,7 +23,7 @@ from lazai_core.exact.compiler.float_graph import (
     bind_shape,
     merge_shapes,
 )
-from lazai_core.exact.compiler.onnx_fold import can_fold, fold
+from lazai_core.exact.compiler.onnx_fold import FOLDED_TOTAL_MAX, can_fold, fold
 from lazai_core.exact.compiler.onnx_read import RawInput, RawModel, RawNode, read_onnx
 
 DEFAULT_MAXIMUM = 512
@@ -68,6 +68,7 @@ class Importer:
         self.graph = FloatGraph(symbol=symbol)
         self.probes = symbol.probes() if symbol else (0,)
         self.opset = model.opset
+        self.folded = 0
         self.values: dict[str, Known | str] = {name: Known(arrays=(a,)) for name, a in model.constants.items()}
         for entry, shape in inputs:
             self._add_input(entry, shape)
@@ -169,7 +170,14 @@ class Importer:
         for position in range(count):
             arrays = [operand.at(position) if isinstance(operand, Known) else None for operand in operands]
             columns.append(fold(node, arrays))
+            self._count_folded(node, columns[-1])
         return [_known(arrays) for arrays in zip(*columns, strict=True)]
+
+    def _count_folded(self, node: RawNode, arrays: Sequence[Array]) -> None:
+        """Many small constants may not add up to what one large one is refused for."""
+        self.folded += sum(array.size for array in arrays if array.base is None)
+        if self.folded > FOLDED_TOTAL_MAX:
+            raise ModelError(f"{node.describe()}: the constants computed so far exceed {FOLDED_TOTAL_MAX} elements")
 
 
 def _known(arrays: Sequence[Array]) -> Known:

@@ -177,7 +177,6 @@ def _gemm(importer: Importer, node: RawNode) -> Results:
         raise _unsupported(node, "transA is not supported")
     x = importer.operand(node, 0)
     weight = importer.static(node, 1)
-    assert weight is not None or len(node.inputs) < 2
     if weight is None:
         raise ModelError(f"{node.describe()}: input 1 is missing")
     matrix = np.ascontiguousarray(weight if node.attributes.get("transB", 0) else weight.T) * np.float32(alpha)
@@ -374,6 +373,8 @@ def _unsqueeze(importer: Importer, node: RawNode) -> Results:
         raise ModelError(f"{node.describe()}: it needs axes")
     rank = len(shapes[0]) + len(axes)
     added = {axis % rank for axis in axes}
+    if len(added) != len(axes):
+        raise ModelError(f"{node.describe()}: the axes {axes} repeat")
     targets = []
     for shape in shapes:
         sizes = iter(shape)

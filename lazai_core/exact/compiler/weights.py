@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from lazai_core.api.errors import UnsupportedProgram
 from lazai_core.exact.compiler.float_graph import Array
 
 SHIFT_LOW, SHIFT_HIGH = -14, 24
@@ -62,11 +63,13 @@ def quantize_linear(
             offset = float(bias[index])
             if mean is not None:
                 offset += float(mean @ (row - entries * step))
-            value = round((offset / output_step + output_zero) * 2.0**shift - input_zero * float(entries.sum()))
-            if np.abs(entries).sum() * input_top < ACCUMULATOR_SHARE and abs(value) < ACCUMULATOR_SHARE:
+            target = (offset / output_step + output_zero) * 2.0**shift - input_zero * float(entries.sum())
+            if np.abs(entries).sum() * input_top < ACCUMULATOR_SHARE and abs(target) < ACCUMULATOR_SHARE:
                 break
+            if shift < SHIFT_LOW:
+                raise UnsupportedProgram(f"row {index} of the weights or its bias is too large for its inputs")
             shift -= 1
-        quantized[index], biases[index], shifts[index] = entries, value, shift
+        quantized[index], biases[index], shifts[index] = entries, round(target), shift
     return LinearWeights(weight=quantized.reshape(weight.shape), bias=biases, shifts=shifts)
 
 

@@ -188,3 +188,40 @@ def test_calibration_must_fit() -> None:
         compile_onnx(mlp(), [{"x": np.zeros((1, 5), np.float32)}])
     with pytest.raises(InvalidInput, match="not finite"):
         compile_onnx(mlp(), [{"x": np.full((1, 4), np.inf, np.float32)}])
+
+
+SAMPLES = {
+    "bert": [{"input_ids": np.array([list(range(n))])} for n in (3, 9)],
+    "mlp": [{"x": np.linspace(-1, 1, 4, dtype=np.float32)[None] * k} for k in (1, 2)],
+}
+
+
+def damage(data: bytes, kind: int, place: int, value: int) -> bytes:
+    """One structural fault: a rewired, retyped, shortened or reordered node, or a changed constant."""
+    model = onnx.load_from_string(data)
+    nodes, tensors = model.graph.node, model.graph.initializer
+    node, tensor = nodes[place % len(nodes)], tensors[place % len(tensors)]
+    names = [name for entry in nodes for name in entry.output] + [entry.name for entry in tensors] + [""]
+    if kind == 0 and node.input:
+        node.input[value % len(node.input)] = names[(place + value) % len(names)]
+    elif kind == 1:
+        node.op_type = nodes[value % len(nodes)].op_type
+    elif kind == 2 and node.attribute:
+        node.attribute[0].i = value - 100
+        if node.attribute[0].ints:
+            node.attribute[0].ints[0] = value - 100
+    elif kind == 3 and node.input:
+        del node.input[value % len(node.input) :]
+    elif kind == 4 and tensor.raw_data:
+        array = numpy_helper.to_array(tensor).copy().reshape(-1)
+        array[value % array.size] = {"f": 1e30, "i": -7, "b": True}[array.dtype.kind]
+        tensor.raw_data = array.tobytes()
+    return bytes(model.SerializeToString())
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(["bert", "mlp"]), st.integers(0, 4), st.integers(0, 1 << 16), st.integers(0, 200))
+def test_damaged_graphs_end_in_a_program_or_a_named_error(name: str, kind: int, place: int, value: int) -> None:
+    data = damage(BERT if name == "bert" else mlp(), kind, place, value)
+    with suppress(LazAIError):
+        compile_onnx(data, SAMPLES[name], import_options=ImportOptions(maximum=16))
