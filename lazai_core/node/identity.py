@@ -14,6 +14,8 @@ from lazai_core.api.hashing import SECP256K1_ORDER, address_of_private_key, sign
 from lazai_core.api.types import Address, to_hex
 
 PASSWORD_VARIABLE = "LAZAI_KEY_PASSWORD"
+# OWASP's recommendation for PBKDF2 with HMAC-SHA-256.
+PBKDF2_ITERATIONS = 600_000
 
 
 class Secret:
@@ -60,8 +62,11 @@ def new_private_key() -> Secret:
             return Secret(value)
 
 
-def write_key_file(path: Path, private_key: Secret, password: bytes, *, work_factor: int | None = None) -> None:
-    """Write an encrypted key file that only its owner may read. Never overwrites. Raises StorageError."""
+def write_key_file(path: Path, private_key: Secret, password: bytes, *, work_factor: int = PBKDF2_ITERATIONS) -> None:
+    """Write an encrypted key file that only its owner may read. Never overwrites. Raises StorageError.
+
+    `work_factor` counts iterations of PBKDF2 with HMAC-SHA-256.
+    """
     from eth_keyfile.keyfile import create_keyfile_json
 
     content = create_keyfile_json(private_key.reveal(), password, iterations=work_factor)
