@@ -14,7 +14,7 @@ from lazai_core.api.gas import GasPolicy
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.needs import Clock, NodeIdentity, ProgramStore, ProofSystems
 from lazai_core.api.precompile import BlockSummary, Precompile
-from lazai_core.api.proof import Rng, Verdict
+from lazai_core.api.proof import AcceptancePolicy, Rng, Verdict
 from lazai_core.api.service import ServedModel, Service
 from lazai_core.api.storage import KeyValueStore
 from lazai_core.api.types import GAS_PARAMETERS_ADDRESS, Address
@@ -34,6 +34,7 @@ from .mempool import Mempool
 from .namespace import PrefixedStore
 from .options import RuntimeOptions
 from .orchestrator import Orchestrator
+from .outcome import RecordJudge
 from .pricing import Pricing
 from .receipts import ReceiptFiles
 from .records import RecordPool
@@ -235,16 +236,19 @@ def _host(machine: Machine, chain: _Chain, flow: _Flow) -> ConsensusHost:
     )
 
 
-def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
-    # A verifier of its own: the machine's belongs to the execution thread.
-    verifier = RecordVerifier(machine.proofs)
-    # Several jobs may be checked at once, and the verifier is made for one thread.
+def _judge(machine: Machine, vm: LazVM, accept: AcceptancePolicy) -> RecordJudge:
+    """A verifier of its own, for several threads; the machine's belongs to the execution thread."""
+    verifier = RecordVerifier(machine.proofs, accept)
     lock = threading.Lock()
 
-    def check(job: ComputeJob, record: ComputeRecord) -> Verdict:
+    def judge(job: ComputeJob, record: ComputeRecord) -> Verdict:
         with lock:
             return verifier.verdict(job, record, vm.state())
 
+    return judge
+
+
+def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
     return ComputeWorkers(
         options=machine.options,
         coprocessor=machine.coprocessor,
@@ -253,7 +257,7 @@ def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
         tracing=machine.tracing,
         identity=machine.identity,
         rng=machine.rng,
-        check=check,
+        check=_judge(machine, vm, AcceptancePolicy()),
     )
 
 
@@ -289,6 +293,7 @@ def _gateway(machine: Machine, chain: _Chain, flow: _Flow, checks: list[Callable
             node=machine.identity.address,
             clock=machine.clock,
             rng=machine.rng,
+            check_signed=_judge(machine, vm, AcceptancePolicy(reexecute=False)),
             failing=lambda: [name for check in checks for name in check()],
         )
     )

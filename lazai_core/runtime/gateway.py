@@ -36,7 +36,7 @@ from .index import RequestPlace, SettlementIndex, inclusion_at
 from .lanes import Lanes, OpenRequest, RequestKey, same_or_reused
 from .mempool import Mempool
 from .orchestrator import Orchestrator
-from .outcome import outcome_of
+from .outcome import RecordJudge, outcome_of, verified_again
 from .pricing import PriceRequest, Pricing
 from .receipts import ReceiptFiles
 from .status import included_status, pending_status
@@ -65,6 +65,7 @@ class Rooms:
     node: Address
     clock: Clock
     rng: Rng
+    check_signed: RecordJudge
     failing: Callable[[], Sequence[str]]
 
 
@@ -219,11 +220,22 @@ class NodeGateway:
 
     async def _replay(self, request: InferenceRequest, place: RequestPlace) -> InferenceOutcome:
         """The stored answer, from the block that holds it."""
-        inclusion = await asyncio.to_thread(inclusion_at, self._rooms.vm.history, place.height, place.transaction_index)
-        assert inclusion is not None, "the index names places of the chain"
-        ordered = ordered_jobs(inclusion.transaction, self.chain_id)
-        assert ordered is not None, "the index names settlements"
-        return outcome_of(request.request_id, ordered.jobs, (inclusion,), compute_gas=Gas(0), replayed=True)
+
+        def read() -> InferenceOutcome:
+            inclusion = inclusion_at(self._rooms.vm.history, place.height, place.transaction_index)
+            assert inclusion is not None, "the index names places of the chain"
+            ordered = ordered_jobs(inclusion.transaction, self.chain_id)
+            assert ordered is not None, "the index names settlements"
+            return outcome_of(
+                request.request_id,
+                ordered.jobs,
+                (inclusion,),
+                compute_gas=Gas(0),
+                verified=verified_again(ordered.jobs, inclusion.block.records, self._rooms.check_signed),
+                replayed=True,
+            )
+
+        return await asyncio.to_thread(read)
 
     async def _submit_unsigned(self, request: InferenceRequest) -> InferenceOutcome:
         if not request.api_key_id:

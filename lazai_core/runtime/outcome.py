@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lazai_core.api.errors import StorageError
 from lazai_core.api.job import ComputeJob, ComputeRecord, Measurement, ResourceUsage
@@ -12,6 +12,9 @@ from lazai_core.api.types import Gas, Hash32, Wei
 
 from .calls import settled_event
 from .work import Inclusion
+
+RecordJudge = Callable[[ComputeJob, ComputeRecord], Verdict]
+"""How a record is accepted. Raises InvalidBlock."""
 
 
 def outcome_of(
@@ -58,6 +61,12 @@ def outcome_of(
 def verdict_text(verdict: Verdict) -> str:
     """A verdict in one sentence for people."""
     return f"{verdict.proven}; assumed: {verdict.assumed}" if verdict.assumed else verdict.proven
+
+
+def verified_again(jobs: Sequence[ComputeJob], records: Sequence[ComputeRecord], judge: RecordJudge) -> tuple[str, ...]:
+    """What holds of stored records now, one text a job; the block that holds them was accepted long ago."""
+    by_id = {record.job_id: record for record in records}
+    return tuple(verdict_text(judge(job, by_id[job.job_id])) for job in jobs if job.job_id in by_id)
 
 
 def _record(job: ComputeJob, inclusions: Sequence[Inclusion]) -> ComputeRecord:
