@@ -8,6 +8,7 @@ storage are ours (`accounts`), since py-evm's took more than half of a block's t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from lazai_core.api.errors import BadSignature
 from lazai_core.api.hashing import keccak256
@@ -30,23 +31,34 @@ from .ethereum import PrecompileFunction
 from .validation import is_delegation, require_valid
 
 _SELFDESTRUCT = 0xFF
-_WORKING_FIELDS = frozenset(
-    {
-        *("code", "return_data", "contracts_created", "_memory", "_stack"),
-        # Bound methods of the stack, which py-evm keeps beside it.
-        *("stack_pop_ints", "stack_pop_bytes", "stack_pop_any"),
-        *("stack_pop1_int", "stack_pop1_bytes", "stack_pop1_any"),
-        *("stack_push_int", "stack_push_bytes"),
-    }
-)
-"""Fields of a computation that nothing reads once it has ended."""
+_RIPEMD160 = Address(bytes(19) + b"\x03")
+
+
+def _opcodes() -> dict[int, Any]:
+    """py-evm's opcodes as bound methods.
+
+    An instance with `__call__` goes through C, whose recursion Python 3.12 limits to less than the EVM's 1,024 calls;
+    a bound method does not. SELFDESTRUCT comes without its wrapper, which warns: `-W error` would stop a block.
+    """
+    plain = PragueComputation.opcodes | {_SELFDESTRUCT: PragueComputation.opcodes[_SELFDESTRUCT].__wrapped__}
+    return {code: opcode.__call__ for code, opcode in plain.items()}
 
 
 class LazComputation(PragueComputation):  # type: ignore[misc]
-    """One message call; the table of precompiles is the state's, so that two nodes may differ in a process."""
+    """One message call. What a finished call leaves behind is added up in its caller, and the call is forgotten.
 
-    # py-evm wraps SELFDESTRUCT to warn that it may change; under `-W error` the warning would stop the block.
-    opcodes = PragueComputation.opcodes | {_SELFDESTRUCT: PragueComputation.opcodes[_SELFDESTRUCT].__wrapped__}
+    py-evm keeps every call until the transaction ends and walks over them recursively: hundreds of megabytes, and a
+    recursion through C. The table of precompiles is the state's, so that two nodes may differ in a process.
+    """
+
+    opcodes = _opcodes()
+
+    def __init__(self, state: Any, message: MessageAPI, transaction_context: Any) -> None:
+        super().__init__(state, message, transaction_context)
+        self._inherited_refund = 0
+        self._inherited_deletions: set[Address] = set()
+        self._inherited_beneficiaries: set[Address] = set()
+        self._inherited_touched: set[Address] = set()
 
     @property
     def precompiles(self) -> Mapping[Address, PrecompileFunction]:
@@ -60,14 +72,41 @@ class LazComputation(PragueComputation):  # type: ignore[misc]
         return bool(self.msg.depth == 0)
 
     def add_child_computation(self, child_computation: ComputationAPI) -> None:
-        """Keep a finished call for its logs, refunds and deletions, without the memory that it worked with.
-
-        A block of cheap calls makes hundreds of thousands of them, and all stay until the transaction ends.
-        """
+        """Take over return data, refunds, logs, deletions and touched accounts of a finished call."""
         super().add_child_computation(child_computation)
-        fields: dict[str, object] = child_computation.__dict__
-        for name in [name for name in fields if name in _WORKING_FIELDS]:
-            del fields[name]
+        self.children.clear()
+        self._inherited_refund += child_computation.get_gas_refund()
+        self._inherited_touched |= child_computation.touched_accounts()
+        if child_computation.is_success:
+            self._log_entries += child_computation.get_raw_log_entries()
+            self._inherited_deletions.update(child_computation.get_accounts_for_deletion())
+            self._inherited_beneficiaries.update(child_computation.get_self_destruct_beneficiaries())
+
+    def touched_accounts(self) -> set[Address]:
+        """Accounts that this call and those below addressed, and that go when they are empty (EIP-161)."""
+        touched = self._inherited_touched | self._inherited_beneficiaries | set(self.beneficiaries)
+        if self.msg.to:
+            touched.add(self.msg.to)
+        # A failed call touches nothing but RIPEMD-160, whose account two clients once deleted so; it became the rule.
+        return touched if self.is_success else touched & {_RIPEMD160}
+
+    def get_gas_refund(self) -> int:
+        """Refund of this call and those below."""
+        if self.is_error:
+            return int(self.msg.refund)
+        return int(self.msg.refund + self._gas_meter.gas_refunded + self._inherited_refund)
+
+    def get_accounts_for_deletion(self) -> list[Address]:
+        """Accounts that SELFDESTRUCT deletes."""
+        return [] if self.is_error else list(self._inherited_deletions.union(self.accounts_to_delete))
+
+    def get_self_destruct_beneficiaries(self) -> list[Address]:
+        """Accounts that got what was left of them."""
+        return [] if self.is_error else list(self._inherited_beneficiaries.union(self.beneficiaries))
+
+    def get_raw_log_entries(self) -> tuple[Any, ...]:
+        """Logs of this call and those below, in their order."""
+        return () if self.is_error else tuple(sorted(self._log_entries))
 
 
 class LazTransactionExecutor(PragueTransactionExecutor):  # type: ignore[misc]
@@ -103,13 +142,19 @@ class LazTransactionExecutor(PragueTransactionExecutor):  # type: ignore[misc]
         )
 
     def finalize_computation(self, transaction: Transaction, computation: ComputationAPI) -> ComputationAPI:
-        """Give gas back, pay the proposer, delete what must go."""
-        computation = super().finalize_computation(transaction, computation)
-        remaining = computation.get_gas_remaining()
-        used = transaction.gas - remaining
-        computation.transaction_gas_used = (
-            used - self.calculate_gas_refund(computation, used) + computation.data_floor_gas
-        )
+        """Give gas back, pay the proposer, delete what must go (EIP-3529, EIP-7623, EIP-6780, EIP-161)."""
+        state = self.vm_state
+        used = transaction.gas - computation.get_gas_remaining()
+        refund = self.calculate_gas_refund(computation, used)
+        used += self.calc_data_floor_gas(transaction, used, refund) - refund
+        computation.transaction_gas_used = used
+        state.delta_balance(transaction.sender, (transaction.gas - used) * state.get_gas_price(transaction))
+        state.delta_balance(state.coinbase, used * state.get_tip(transaction))
+        for address in computation.get_accounts_for_deletion():
+            state.delete_account(address)
+        for address in computation.touched_accounts() | {state.coinbase}:
+            if state.account_exists(address) and state.account_is_empty(address):
+                state.delete_account(address)
         return computation
 
 
