@@ -13,7 +13,7 @@ from attrs import field, frozen
 from lazai_core.api.compute import Capability, Coprocessor
 from lazai_core.api.consensus import ConsensusEngine
 from lazai_core.api.entries import ProofSystemEntry
-from lazai_core.api.errors import AssemblyError, LazAIError, StorageError
+from lazai_core.api.errors import AssemblyError, LazAIError, PluginBroken, StorageError
 from lazai_core.api.gas import GasPolicy
 from lazai_core.api.needs import Clock, NodeIdentity, ProofSystems
 from lazai_core.api.precompile import BlockSummary, Precompile
@@ -23,6 +23,7 @@ from lazai_core.api.storage import KeyValueStore
 from lazai_core.api.types import AI_CALL_ADDRESS, Address, to_hex
 from lazai_core.registry import Catalog, Kind
 from lazai_core.registry.catalog import address_of
+from lazai_core.runtime.charged import charged
 from lazai_core.runtime.engine_room import EngineRoom, Machine, build_engine_room
 from lazai_core.runtime.gateway import NodeGateway
 from lazai_core.runtime.namespace import PrefixedStore
@@ -119,7 +120,7 @@ class _Assembly:
 
     def _make(self, part: Part) -> Any:
         if part.kind is Kind.COPROCESSOR:
-            lazy = LazyCoprocessor(lambda: cast(Coprocessor, self._call(part)))
+            lazy = LazyCoprocessor(lambda: cast(Coprocessor, self._call(part)), part.offer.candidate)
             self._stack.callback(lazy.close)
             return lazy
         made = self._call(part)
@@ -128,16 +129,13 @@ class _Assembly:
         return made
 
     def _call(self, part: Part) -> Any:
-        try:
+        def build() -> Any:
             return call_build(part.key, part.offer.entry.build, part.needs, lambda need: self._provide(part, need))
-        except LazAIError:
-            raise
-        except (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError, AttributeError) as error:
-            raise AssemblyError(
-                f"its build function failed: {type(error).__name__}: {error}",
-                path=[part.key],
-                hint=f"tell the authors of {part.offer.source}",
-            ) from error
+
+        try:
+            return charged(part.offer.candidate, "its build function", build)
+        except PluginBroken as error:
+            raise AssemblyError(error.message, path=[part.key], hint=error.hint) from error
 
     def _provide(self, part: Part, need: Need) -> Any:
         match need:
@@ -200,6 +198,7 @@ class _Assembly:
             pricing_precompile=self._pricing_precompile(),
             gas_policy=cast(GasPolicy, self._one(Kind.GAS_POLICY)),
             proofs=self._proofs(),
+            providers={part.offer.name: part.offer.candidate for part in proof_parts},
             tracing=_tracing(proof_parts),
             default_proof=proof_parts[0].offer.name,
             coprocessor=self._one(Kind.COPROCESSOR),
