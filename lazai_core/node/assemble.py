@@ -30,6 +30,7 @@ from lazai_core.runtime.namespace import PrefixedStore
 from lazai_core.runtime.options import RuntimeOptions
 
 from .blueprint import Blueprint, Part
+from .charged_service import ChargedService
 from .identity import load_identity
 from .injection import Need, call_build
 from .lazy_coprocessor import LazyCoprocessor
@@ -109,7 +110,9 @@ class _Assembly:
         self._stack.callback(room.close)
         self._gateway = room.gateway
         warm_up = self._warm_up(room, options)
-        services = [self._make(part) for part in self._blueprint.of_kind(Kind.SERVICE)]
+        services = [
+            ChargedService(self._make(part), part.offer.candidate) for part in self._blueprint.of_kind(Kind.SERVICE)
+        ]
         return Node(
             blueprint=self._blueprint,
             identity=self._identity,

@@ -68,7 +68,7 @@ def run_node(config_path: Path, *, dry_run: bool = False) -> int:
         asyncio.run(serve(node, on_ready=lambda: _ready(node, started_ns)))
     except LazAIError as error:
         log.error("node.failed", error=str(error), kind=type(error).__name__)
-        return EXIT_FAILED
+        return EXIT_CONFIGURATION if isinstance(error, ConfigError) else EXIT_FAILED
     finally:
         node.close()
     log.info("node.stopped", name=blueprint.config.node.name, height=node.room.vm.head.height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -51,11 +51,17 @@ from tests.e2e.solo import (
 )
 
 
-def with_node(tmp_path: Path, work: Callable[[Node, DemoWallet], Awaitable[None]], *, extra: str = "") -> None:
+def with_node(
+    tmp_path: Path, work: Callable[[Node, DemoWallet], Awaitable[None]], *, limits: Mapping[str, int] | None = None
+) -> None:
     """Run `work` on a fresh node whose chain holds escrow and model."""
 
     async def main() -> None:
-        node = assemble(plan(write_folder(tmp_path, storage="memory", extra=extra), points=gas_points()))
+        config = write_folder(tmp_path, storage="memory")
+        lines = [f"{name} = {value}" for name, value in (limits or {}).items()]
+        text = config.read_text(encoding="utf-8").replace("[limits]", "\n".join(["[limits]", *lines]))
+        config.write_text(text, encoding="utf-8")
+        node = assemble(plan(config, points=gas_points()))
         try:
             async with running(node):
                 await work(node, await settle_in(node))
@@ -322,5 +328,26 @@ def test_a_request_that_expires_while_it_waits_is_refused(tmp_path: Path) -> Non
         with pytest.raises(RequestExpired):
             await node.gateway.submit(request)
         assert await node.gateway.next_counter(WALLET, 0) == 0
+
+    with_node(tmp_path, work)
+
+
+def test_empty_blocks_come_when_the_operator_wants_them(tmp_path: Path) -> None:
+    async def work(node: Node, _wallet: DemoWallet) -> None:
+        height = node.room.vm.head.height
+        async with asyncio.timeout(20), node.room.host.committed:
+            await node.room.host.committed.wait_for(lambda: node.room.vm.head.height >= height + 2)
+        block = node.room.vm.head
+        assert block.transactions == ()
+        assert len(node.room.vm.history.certificate(block.height)) > 65
+
+    with_node(tmp_path, work, limits={"empty_block_interval_ms": 50, "block_interval_ms": 20})
+
+
+def test_without_the_option_no_block_is_made_without_work(tmp_path: Path) -> None:
+    async def work(node: Node, _wallet: DemoWallet) -> None:
+        height = node.room.vm.head.height
+        await asyncio.sleep(0.2)
+        assert node.room.vm.head.height == height
 
     with_node(tmp_path, work)
