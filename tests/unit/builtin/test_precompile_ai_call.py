@@ -200,6 +200,19 @@ def test_a_model_without_constants_does_not_run_inline() -> None:
     assert decode_call("ConstantsMissing(bytes32)", outcome.output) == (MODEL,)
 
 
+def test_constants_that_break_their_declaration_do_not_run() -> None:
+    # The skeleton says that weights reach from 0 to 1; the stored bytes are those of the real ones.
+    lying = evolve(PROGRAM, constants=(evolve(PROGRAM.constants[0], low=0, high=1), *PROGRAM.constants[1:]))
+    vm = machine()
+    register_model(vm, SAMPLE)
+    register = encode_call(REGISTER_MODEL, lying.skeleton(), "lying", "", 0)
+    advance(vm, transaction(1, 0, MODEL_REGISTRY_ADDRESS, register, gas=MODEL_GAS))
+
+    outcome = ask(vm, InferInlineCall(model=lying.digest(), input=INPUT).encode())
+
+    assert decode_call("ConstantsMissing(bytes32)", outcome.output) == (lying.digest(),)
+
+
 def test_registered_junk_is_no_model() -> None:
     import hashlib
 
