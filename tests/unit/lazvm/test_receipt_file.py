@@ -116,7 +116,7 @@ def test_another_trusted_set_is_refused(scene: Scene) -> None:
 
 
 def test_every_byte_matters(scene: Scene) -> None:
-    # Every position once, another change at each; two minutes of signatures are spared where the form is broken.
+    # Every position once, with another bit at each.
     accepted = []
     for position in range(len(scene.data)):
         changed = bytearray(scene.data)
