@@ -16,7 +16,7 @@ from .encoding import Writer, domain_hash
 from .job import ProofEnvelope, ResourceUsage
 from .precompile import StatePort
 from .program import Program
-from .types import Gas, Hash32, Height, JobId, ModelId, Wei
+from .types import Address, Gas, Hash32, Height, JobId, ModelId, Wei
 
 
 class ProofKind(StrEnum):
@@ -112,13 +112,18 @@ class VerdictKind(StrEnum):
 
 @frozen(kw_only=True)
 class Verdict:
-    """An acceptance. `proven` says in words what was shown and `assumed` what was only signed or trusted."""
+    """An acceptance. `proven` says in words what was shown and `assumed` what was only signed or trusted.
+
+    `worker` is who the proof names as its maker, where the system's proofs name anybody; a record of another worker
+    must not carry it.
+    """
 
     kind: VerdictKind = VerdictKind.FINAL
     until: Height = Height(0)
     bond: Wei = Wei(0)
     proven: str
     assumed: str = ""
+    worker: Address | None = None
 
 
 class Rng(Protocol):

@@ -109,6 +109,7 @@ class AttestationProofSystem:
             return Verdict(
                 proven=f"worker 0x{worker.hex()} signed the statement",
                 assumed="that the output is the program's: the program was not run again",
+                worker=worker,
             )
         self._check_by_running(statement, worker)
         return Verdict(
@@ -117,6 +118,7 @@ class AttestationProofSystem:
                 f"{self._coprocessor.info.name} ({self._coprocessor.info.device}) gave the same output and cost"
             ),
             assumed="nothing more for whoever made this check; others must run the program themselves",
+            worker=worker,
         )
 
     def _check_by_running(self, statement: Statement, worker: Address) -> None:

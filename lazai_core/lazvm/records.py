@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from lazai_core.api.encoding import domain_hash
-from lazai_core.api.errors import BadSignature, ComputeError, InvalidBlock, ProofError, ProofRejected
+from lazai_core.api.errors import BadSignature, ComputeError, InvalidBlock, PluginError, ProofError, ProofRejected
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.precompile import StatePort
 from lazai_core.api.proof import AcceptancePolicy, ProofSystem, Statement, Verdict, VerifyingKey
@@ -32,7 +32,8 @@ class RecordVerifier:
     """`RecordCheck` with the chosen proof systems; an accepted record is not verified twice.
 
     Everything that a correct worker could not have published is charged to the worker. What this node cannot judge (it
-    lacks the program, or its backend failed) is an InvalidBlock without blame: it does not vote for such a block.
+    lacks the program, its backend or the proof system's code failed) is an InvalidBlock without blame: it does not vote
+    for such a block.
     """
 
     def __init__(self, proof_systems: Mapping[str, ProofSystem], accept: AcceptancePolicy | None = None) -> None:
@@ -75,9 +76,13 @@ class RecordVerifier:
             given = f"{record.proof.system} version {record.proof.version}"
             raise _wrong(record, "record proof", f"its proof is of {given}, {system.name} is wanted")
         try:
-            return system.verify(key, statement_of(job, record), record.proof, self._accept)
+            verdict = system.verify(key, statement_of(job, record), record.proof, self._accept)
         except ProofError as cause:
             raise _refusal(record, cause) from cause
+        # A proof is public once its block is: whoever copies it under a signature of his own did not do the work.
+        if verdict.worker not in (None, record.worker):
+            raise _wrong(record, "worker", f"its proof is by {to_hex(verdict.worker)}")
+        return verdict
 
 
 def _wrong(record: ComputeRecord, check: str, message: str) -> InvalidBlock:
@@ -86,8 +91,8 @@ def _wrong(record: ComputeRecord, check: str, message: str) -> InvalidBlock:
 
 
 def _refusal(record: ComputeRecord, cause: ProofError) -> InvalidBlock:
-    mine = isinstance(cause.__cause__, ComputeError) or (isinstance(cause, ProofRejected) and cause.check == "program")
-    if mine:
+    lacks_program = isinstance(cause, ProofRejected) and cause.check == "program"
+    if lacks_program or isinstance(cause.__cause__, ComputeError | PluginError):
         text = f"the record for job {record.job_id.hex()} cannot be verified here: {cause.message}"
         return InvalidBlock(text, check="record proof", hint=cause.hint)
     return _wrong(record, "record proof", cause.message)

@@ -181,6 +181,8 @@ class ProofSystemConformance:
             verdict = verifier.verify(item.verifying_key, item.statement, item.envelope, accept)
             self.check_verdict(verifier, verdict)
 
+            assert verdict.worker in (None, KnownIdentity(1).address), "a verdict names the prover or nobody"
+
             again = verifier.verify(item.verifying_key, item.statement, item.envelope, accept)
             assert again == verdict
 

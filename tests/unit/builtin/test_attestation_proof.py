@@ -75,6 +75,7 @@ def test_what_is_right_is_accepted_and_the_verdict_says_what_was_done() -> None:
     assert worker in signed_only.proven
     assert "running" not in signed_only.proven
     assert "was not run again" in signed_only.assumed
+    assert run_again.worker == signed_only.worker == WORKER.address
 
 
 def test_a_wrong_output_is_refused_and_the_worker_named() -> None:

@@ -9,7 +9,7 @@ from lazai_core.api.job import ProofEnvelope
 from lazai_core.api.precompile import StatePort
 from lazai_core.api.program import Program
 from lazai_core.api.proof import AcceptancePolicy, ProofKind, ProvingKey, Rng, Statement, Support, Verdict, VerifyingKey
-from lazai_core.api.types import Gas
+from lazai_core.api.types import Address, Gas
 
 PROOF_BYTES = 85
 
@@ -57,4 +57,4 @@ class SigningSystem:
             raise ProofRejected(error.message, check="signature") from error
         if signer != proof.data[:20]:
             raise ProofRejected("it is by somebody else", check="signature")
-        return Verdict(proven=f"0x{signer.hex()} signed the statement")
+        return Verdict(proven=f"0x{signer.hex()} signed the statement", worker=Address(signer))

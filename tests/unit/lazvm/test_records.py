@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from lazai_core.api.errors import InvalidBlock, LazAIError, OutOfMemory, ProofMalformed, ProofRejected
+from lazai_core.api.errors import InvalidBlock, LazAIError, OutOfMemory, PluginBroken, ProofMalformed, ProofRejected
 from lazai_core.api.job import ComputeJob, ProofEnvelope
 from lazai_core.api.proof import AcceptancePolicy, Statement, Verdict, VerifyingKey
 from lazai_core.lazvm import records as records_module
@@ -106,6 +106,7 @@ def test_a_refused_proof_is_the_workers_fault(error: Exception) -> None:
     [
         ProofRejected("this node does not hold the program", check="program"),
         caused(ProofRejected("cannot run again", check="reexecution"), OutOfMemory("full")),
+        caused(ProofRejected("the code failed", check="plugin"), PluginBroken("it raised KeyError")),
     ],
 )
 def test_what_this_node_cannot_judge_is_nobodys_fault(error: Exception) -> None:
@@ -113,6 +114,15 @@ def test_what_this_node_cannot_judge_is_nobodys_fault(error: Exception) -> None:
 
     assert (found.check, found.blame) == ("record proof", b"")
     assert "cannot be verified here" in found.message
+
+
+def test_a_copied_proof_is_the_copiers_fault() -> None:
+    copied = evolve(RECORD, worker=ACCOUNTS[3]).signed(KEYS[3])
+
+    with pytest.raises(InvalidBlock, match=f"its proof is by 0x{ACCOUNTS[7].hex()}") as caught:
+        RecordVerifier({"signing": SigningSystem()})(JOB, copied, STATE)
+
+    assert (caught.value.check, caught.value.blame) == ("worker", ACCOUNTS[3])
 
 
 def test_an_unknown_system_is_nobodys_fault() -> None:
