@@ -31,6 +31,7 @@ from lazai_core.runtime.options import RuntimeOptions
 
 from .blueprint import Blueprint, Part
 from .charged_service import ChargedService
+from .guarded import GuardedPrecompile, GuardedProofSystem
 from .identity import load_identity
 from .injection import Need, call_build
 from .lazy_coprocessor import LazyCoprocessor
@@ -127,6 +128,10 @@ class _Assembly:
             self._stack.callback(lazy.close)
             return lazy
         made = self._call(part)
+        if part.kind is Kind.PROOF_SYSTEM:
+            return GuardedProofSystem(made, part.offer.candidate)
+        if part.kind is Kind.PRECOMPILE:
+            return GuardedPrecompile(made, part.offer.name, part.offer.candidate)
         if part.kind is Kind.STORAGE:
             self._stack.callback(made.close)
         return made
@@ -188,7 +193,7 @@ class _Assembly:
         """A second AI-call precompile: prices are made on the event loop, beside the execution thread's own."""
         for part in self._blueprint.of_kind(Kind.PRECOMPILE):
             if address_of(part.offer) == AI_CALL_ADDRESS:
-                return cast(Precompile, self._call(part))
+                return cast(Precompile, self._make(part))
         raise AssemblyError("no precompile answers inference calls", hint="let the chain have the precompile ai-call")
 
     def _machine(self, options: RuntimeOptions) -> Machine:
@@ -201,7 +206,6 @@ class _Assembly:
             pricing_precompile=self._pricing_precompile(),
             gas_policy=cast(GasPolicy, self._one(Kind.GAS_POLICY)),
             proofs=self._proofs(),
-            providers={part.offer.name: part.offer.candidate for part in proof_parts},
             tracing=_tracing(proof_parts),
             default_proof=proof_parts[0].offer.name,
             coprocessor=self._one(Kind.COPROCESSOR),

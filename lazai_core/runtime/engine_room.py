@@ -21,7 +21,6 @@ from lazai_core.api.types import GAS_PARAMETERS_ADDRESS, Address
 from lazai_core.chain.genesis import Genesis
 from lazai_core.lazvm.records import RecordVerifier
 from lazai_core.lazvm.vm import CallRequest, LazVM
-from lazai_core.registry.discover import Candidate
 
 from .admission import Admission
 from .builder import Builder
@@ -66,7 +65,6 @@ class Machine:
     pricing_precompile: Precompile
     gas_policy: GasPolicy
     proofs: ProofSystems
-    providers: Mapping[str, Candidate]
     tracing: Collection[str]
     default_proof: str
     coprocessor: Coprocessor
@@ -260,7 +258,6 @@ def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
         identity=machine.identity,
         rng=machine.rng,
         check=_judge(machine, vm, AcceptancePolicy()),
-        providers=machine.providers,
     )
 
 

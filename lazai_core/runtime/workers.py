@@ -18,16 +18,14 @@ from lazai_core.api.compute import (
     TensorView,
     TraceHandle,
 )
-from lazai_core.api.errors import InvalidBlock, PluginBroken, ProvingFailed, UnknownModel
+from lazai_core.api.errors import InvalidBlock, ProvingFailed, UnknownModel
 from lazai_core.api.job import ComputeJob, ComputeRecord, Measurement, ResourceLimits
 from lazai_core.api.needs import NodeIdentity, ProgramStore
 from lazai_core.api.program import Program
 from lazai_core.api.proof import ProofSystem, ProvingKey, Rng, Statement, Verdict
 from lazai_core.api.types import ModelId
 from lazai_core.exact.cost import planned_usage
-from lazai_core.registry.discover import Candidate
 
-from .charged import charged
 from .execution import BoundedThreads
 from .options import RuntimeOptions
 
@@ -65,7 +63,6 @@ class ComputeWorkers:
         identity: NodeIdentity,
         rng: Rng,
         check: Callable[[ComputeJob, ComputeRecord], Verdict],
-        providers: Mapping[str, Candidate],
     ) -> None:
         self._options = options
         self._coprocessor = coprocessor
@@ -75,7 +72,6 @@ class ComputeWorkers:
         self._identity = identity
         self._rng = rng
         self._check = check
-        self._providers = providers
         self._threads = BoundedThreads(
             "compute", threads=options.compute_threads, waiting_max=options.compute_queue_max
         )
@@ -192,7 +188,7 @@ class ComputeWorkers:
         )
         trace: TraceHandle = _NoTrace() if result.trace is None else result.trace
         key = self._key(system, job.model)
-        proof = self._guard(system, lambda: self._proofs[system].prove(key, statement, trace, self._rng, cancel))
+        proof = self._proofs[system].prove(key, statement, trace, self._rng, cancel)
         record = ComputeRecord(
             job_id=job.job_id,
             output=result.output,
@@ -202,19 +198,12 @@ class ComputeWorkers:
         )
         return evolve(record, signature=self._identity.sign(record.digest_to_sign))
 
-    def _guard(self, system: str, call: Callable[[], T]) -> T:
-        """Ask a proof system; what it raises beside the error tree is a failed proof, charged to its plugin."""
-        try:
-            return charged(self._providers[system], f"proof system {system}", call)
-        except PluginBroken as error:
-            raise ProvingFailed(error.message, hint=error.hint) from error
-
     def _key(self, system: str, digest: ModelId) -> ProvingKey:
         with self._lock:
             key = self._keys.get((system, digest))
             if key is None:
                 program, constants = self._held(digest)
-                key = self._guard(system, lambda: self._proofs[system].prepare(program, constants))
+                key = self._proofs[system].prepare(program, constants)
                 self._keys[system, digest] = key
                 while len(self._keys) > PROVING_KEYS_MAX:
                     self._keys.popitem(last=False)

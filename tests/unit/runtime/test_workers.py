@@ -18,7 +18,6 @@ from lazai_core.api.types import ModelId
 from lazai_core.builtin.attestation_proof import AttestationProofSystem
 from lazai_core.builtin.options import AttestationOptions
 from lazai_core.builtin.reference_coprocessor import ReferenceCoprocessor
-from lazai_core.registry.discover import BUILT_IN
 from lazai_core.runtime.options import RuntimeOptions
 from lazai_core.runtime.workers import ComputeWorkers
 from lazai_core.testing.parts import KnownIdentity, SampleStore
@@ -68,7 +67,6 @@ def workers(
         identity=WORKER,
         rng=SeededRng(),
         check=check,
-        providers={"attestation": BUILT_IN},
     )
 
 
