@@ -172,8 +172,13 @@ class Gateway(Protocol):
     def find_model(self, name: str) -> ServedModel:
         """By name or by hexadecimal digest. Raises UnknownModel, listing the names there are."""
 
-    async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
-        """Price of the whole request now, owners' prices and the node's overhead included in `cost_max`."""
+    async def quote(
+        self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = (), proof_system: str = ""
+    ) -> GasQuote:
+        """Price of the whole request now, owners' prices and the node's overhead included in `cost_max`.
+
+        `proof_system` as in the request: "" for the node's choice. Raises as `submit` would for model and inputs.
+        """
 
     async def submit(self, request: InferenceRequest) -> InferenceOutcome:
         """Admit, compute, prove, settle, and wait for the block. Cancelling stops waiting, not the settlement."""

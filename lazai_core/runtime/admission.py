@@ -98,7 +98,7 @@ class Admission:
         program = self.program(request.model)
         self._check_expiry(authorization)
         self._check_nonce(authorization)
-        system = self._proof_system(request, program)
+        system = self._proof_system(request.proof_system, program)
         self._check_inputs(request, program)
         state = self._vm.state()
         self._check_dats(authorization.dats, authorization.user, state)
@@ -115,7 +115,7 @@ class Admission:
     def admit_unsigned(self, request: InferenceRequest) -> PriceRequest:
         """The same for a request that the operator pays for by direct calls."""
         program = self.program(request.model)
-        system = self._proof_system(request, program)
+        system = self._proof_system(request.proof_system, program)
         self._check_inputs(request, program)
         self._check_dats(request.dats, self._node, self._vm.state())
         return PriceRequest(
@@ -127,7 +127,9 @@ class Admission:
             caller=self._node,
         )
 
-    def price_request(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId]) -> PriceRequest:
+    def price_request(
+        self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId], proof_system: str
+    ) -> PriceRequest:
         """What is to be priced for somebody who only asks. Raises UnknownModel or InvalidInput."""
         program = self.program(model)
         bound_inputs(program, inputs)
@@ -136,7 +138,7 @@ class Admission:
             program=program,
             inputs=tuple(inputs),
             dats=tuple(dats),
-            proof_system=self._default_proof,
+            proof_system=self._proof_system(proof_system, program),
         )
 
     def _check_expiry(self, authorization: Authorization) -> None:
@@ -151,8 +153,8 @@ class Admission:
         key = RequestKey.of(authorization)
         self._lanes.check_turn(key, next_counter(self._vm.state(), key.user, key.lane))
 
-    def _proof_system(self, request: InferenceRequest, program: Program) -> str:
-        name = request.proof_system or self._default_proof
+    def _proof_system(self, wanted: str, program: Program) -> str:
+        name = wanted or self._default_proof
         system = self._proofs.get(name)
         if system is None:
             raise InvalidInput(

@@ -118,9 +118,11 @@ class NodeGateway:
         names = ", ".join(sorted(self._rooms.models)) or "none"
         raise UnknownModel(f"the model {name[:100]!r} is not served here", hint=f"the models are: {names}")
 
-    async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
+    async def quote(
+        self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = (), proof_system: str = ""
+    ) -> GasQuote:
         """Price of the whole request now, owners' prices and the node's overhead included in `cost_max`."""
-        wanted = self._rooms.admission.price_request(model, inputs, dats)
+        wanted = self._rooms.admission.price_request(model, inputs, dats, proof_system)
         price = await self._rooms.pricing_thread.run(self._rooms.pricing.price, wanted)
         return price.quote
 
@@ -239,7 +241,7 @@ class NodeGateway:
 
     async def _submit_unsigned(self, request: InferenceRequest) -> InferenceOutcome:
         if not request.api_key_id:
-            quote = await self.quote(request.model, request.inputs, request.dats)
+            quote = await self.quote(request.model, request.inputs, request.dats, request.proof_system)
             raise PaymentRequired(
                 "the request carries neither a wallet's authorisation nor an accepted API key",
                 quote=quote.cost_max,

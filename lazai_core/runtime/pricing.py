@@ -120,7 +120,8 @@ class Pricing:
 
     def _run(self, wanted: PriceRequest, data: bytes, state: StatePort) -> _Run:
         # Shapes follow from the digest and the dimension the input begins with; its length was checked.
-        key = (wanted.model, data[:4], len(data), len(wanted.dats), wanted.caller == SETTLEMENT_ADDRESS)
+        is_settled = wanted.caller == SETTLEMENT_ADDRESS
+        key = (wanted.model, data[:4], len(data), len(wanted.dats), wanted.proof_system, is_settled)
         known = self._runs.get(key)
         if known is None:
             bound = wanted.program.bind_input(data)

@@ -41,7 +41,9 @@ class EmptyGateway:
         """Raises UnknownModel."""
         self._refuse(name)
 
-    async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
+    async def quote(
+        self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = (), proof_system: str = ""
+    ) -> GasQuote:
         """Raises UnknownModel."""
         self._refuse(model.hex())
 

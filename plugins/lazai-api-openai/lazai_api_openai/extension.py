@@ -41,10 +41,15 @@ def read_extension(value: Any) -> Extension:
         dats = parse_dats(value.get("dats") or [], "dats")
     except ApiFailure:
         raise bad_request("lazai.dats must be a list of DAT numbers", "lazai.dats") from None
-    system = value.get("proof_system") or ""
+    return Extension(dats=dats, proof_system=read_proof_system(value.get("proof_system"), "lazai.proof_system"))
+
+
+def read_proof_system(value: Any, name: str) -> str:
+    """The wanted proof system; "" where nothing is given. Raises ApiFailure (400)."""
+    system = value or ""
     if not isinstance(system, str) or (system and not NAME_PATTERN.match(system)):
-        raise bad_request("lazai.proof_system must be the name of a proof system", "lazai.proof_system")
-    return Extension(dats=dats, proof_system=system)
+        raise bad_request(f"{name} must be the name of a proof system", name)
+    return system
 
 
 def ignored_fields(fields: Mapping[str, Any], used: Collection[str]) -> tuple[str, ...]:

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lazai_core.api.errors import FeeTooLow, InsufficientFunds, PaymentRequired
 from lazai_core.api.hashing import keccak256
 from lazai_core.api.service import InferenceOutcome, InferenceRequest, ServedModel
-from lazai_core.api.types import DatId, to_hex
+from lazai_core.api.types import to_hex
 
 from .bodies import ClientGone, parse_object, read_body
 from .context import Api
@@ -68,17 +69,17 @@ async def answer_inference(api: Api, request: Request, parse: Parser) -> Respons
         request.state.payer = payer.label
         api.require_ready()
         parsed, model, work = await parse_request(api, body, parse)
-        dats = match_request(payer, model, parsed.extension)
+        extension = evolve(parsed.extension, dats=match_request(payer, model, parsed.extension))
         if not payer.pays:
-            raise await payment_failure(api, request.url.path, model, work.inputs, dats)
+            raise await payment_failure(api, request.url.path, model, work.inputs, extension)
         order = InferenceRequest(
             request_id=request.state.request_id,
             model=model.model,
             inputs=work.inputs,
             body_hash=keccak256(body),
             authorization=payer.authorization,
-            dats=dats,
-            proof_system=parsed.extension.proof_system,
+            dats=extension.dats,
+            proof_system=extension.proof_system,
             api_key_id=payer.api_key_id,
         )
         outcome = await _settle(api, request, payer, model, work, order)
@@ -104,8 +105,8 @@ async def _settle(
             headers={"x-should-retry": retry},
         ) from None
     except (FeeTooLow, InsufficientFunds, PaymentRequired) as cause:
-        dats: tuple[DatId, ...] = order.dats
-        raise await payment_failure(api, request.url.path, model, work.inputs, dats, cause) from cause
+        asked = Extension(dats=order.dats, proof_system=order.proof_system)
+        raise await payment_failure(api, request.url.path, model, work.inputs, asked, cause) from cause
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, _T], timeout_ms: int) -> _T:

@@ -16,6 +16,7 @@ from .authorization_header import parse_address, parse_dats, parse_u64, read_par
 from .bodies import read_body
 from .context import Api
 from .embeddings import parse_embeddings
+from .extension import Extension, read_proof_system
 from .failures import ApiFailure, bad_request
 from .inference import ParsedBody, parse_request
 from .oip import parse_infer
@@ -43,7 +44,9 @@ async def _quote_size(api: Api, request: Request, name: str) -> dict[str, Any]:
         job_input = await api.offload(lambda: placeholder_input(model.program, dimension))
     except InvalidInput as cause:
         raise bad_request(str(cause), "dimension", code="invalid_parameter") from None
-    return await _quote(api, request, model, (job_input,), _query_dats(request))
+    system = read_proof_system(request.query_params.get("proof_system"), "proof_system")
+    extension = Extension(dats=_query_dats(request), proof_system=system)
+    return await _quote(api, request, model, (job_input,), extension)
 
 
 async def post_quote(api: Api, request: Request) -> Response:
@@ -61,8 +64,10 @@ async def post_quote(api: Api, request: Request) -> Response:
             return parse_infer(name, fields, api.options.inputs_max)
 
         parsed, model, work = await parse_request(api, body, parse)
-        dats = parsed.extension.dats or _query_dats(request)
-        return json_response(await _quote(api, request, model, work.inputs, dats))
+        extension = Extension(
+            dats=parsed.extension.dats or _query_dats(request), proof_system=parsed.extension.proof_system
+        )
+        return json_response(await _quote(api, request, model, work.inputs, extension))
 
 
 def _query_dats(request: Request) -> tuple[DatId, ...]:
@@ -71,9 +76,9 @@ def _query_dats(request: Request) -> tuple[DatId, ...]:
 
 
 async def _quote(
-    api: Api, request: Request, model: ServedModel, inputs: tuple[bytes, ...], dats: tuple[DatId, ...]
+    api: Api, request: Request, model: ServedModel, inputs: tuple[bytes, ...], extension: Extension
 ) -> dict[str, Any]:
-    quote = await api.gateway.quote(model.model, inputs, dats)
+    quote = await api.gateway.quote(model.model, inputs, extension.dats, extension.proof_system)
     fields = quote_fields(api, model, len(inputs), quote)
     if "user" in request.query_params:
         fields |= await _next_nonce(api, request)

@@ -12,10 +12,11 @@ from lazai_core.api.authorization import DOMAIN_NAME, DOMAIN_VERSION
 from lazai_core.api.errors import FeeTooLow, LazAIError, PaymentRequired
 from lazai_core.api.gas import GasQuote
 from lazai_core.api.service import ServedModel
-from lazai_core.api.types import DatId, to_hex
+from lazai_core.api.types import to_hex
 
 from .authorization_header import HEADER
 from .context import Api
+from .extension import Extension
 from .failures import ApiFailure, failure_of
 
 PAYMENT_HEADER = "PAYMENT-REQUIRED"
@@ -52,13 +53,13 @@ async def payment_failure(
     path: str,
     model: ServedModel,
     inputs: Sequence[bytes],
-    dats: Sequence[DatId],
+    extension: Extension,
     cause: LazAIError | None = None,
 ) -> ApiFailure:
     """A 402 with a fresh quote in the body and, in the manner of x402, in a header."""
     failure = failure_of(cause) if cause else ApiFailure(402, "payment_required", _NO_AUTHORISATION)
     try:
-        quote = await api.gateway.quote(model.model, inputs, dats)
+        quote = await api.gateway.quote(model.model, inputs, extension.dats, extension.proof_system)
         fields = quote_fields(api, model, len(inputs), quote)
     except LazAIError as error:
         if cause is None:

@@ -62,7 +62,7 @@ def operations() -> tuple[Operation, ...]:
             "Price of one input of a given size",
             "",
             "Quote",
-            ("model", "dimension", "dats", "user", "lane"),
+            ("model", "dimension", "dats", "proof_system", "user", "lane"),
         ),
         Operation(
             "POST",

@@ -55,6 +55,7 @@ NODE_KEY = bytes([0x47]) * 32
 USER_KEY = bytes([0x46]) * 32
 NOW = 1_800_000_000
 TOKENS_MAX = 8
+DEARER_PROOFS_WEI = {"stark": 500}
 OWNED_DAT, FOREIGN_DAT = DatId(7), DatId(8)
 
 
@@ -143,7 +144,9 @@ class LedgerGateway:
             memory_bytes_peak=max(usage.memory_bytes_peak for usage in usages),
         )
 
-    async def quote(self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = ()) -> GasQuote:
+    async def quote(
+        self, model: ModelId, inputs: Sequence[bytes], dats: Sequence[DatId] = (), proof_system: str = ""
+    ) -> GasQuote:
         if self.quote_fault is not None:
             raise self.quote_fault
         gas_ai, gas_inference = 50 + 10 * sum(len(data) for data in inputs), 92
@@ -153,7 +156,7 @@ class LedgerGateway:
             gas_inference=Gas(gas_inference),
             compute_gas=Gas(compute_gas),
             price_per_gas=Wei(7),
-            cost_max=Wei(7 * compute_gas + 1_000 * len(dats)),
+            cost_max=Wei(7 * compute_gas + 1_000 * len(dats) + DEARER_PROOFS_WEI.get(proof_system, 0)),
         )
 
     async def submit(self, request: InferenceRequest) -> InferenceOutcome:
@@ -193,7 +196,7 @@ class LedgerGateway:
                 raise UnknownDat(f"there is no DAT {dat}")
             if dat == FOREIGN_DAT:
                 raise AccessDenied(f"DAT {dat} does not permit 0x{authorization.user.hex()}")
-        quote = await self.quote(request.model, request.inputs, request.dats)
+        quote = await self.quote(request.model, request.inputs, request.dats, request.proof_system)
         if authorization.max_cost < quote.cost_max:
             raise FeeTooLow(f"{authorization.max_cost} wei is below the quote", quote=quote.cost_max)
         if self.escrow.get(authorization.user, 0) < authorization.max_cost:
@@ -204,7 +207,7 @@ class LedgerGateway:
         if self.hold is not None:
             await self.hold.wait()
         model = self.exact[request.model]
-        quote = await self.quote(request.model, request.inputs, request.dats)
+        quote = await self.quote(request.model, request.inputs, request.dats, request.proof_system)
         system = request.proof_system or "attestation"
         jobs = [
             ComputeJob(chain_id=self.chain_id, model=request.model, input=data, proof_system=system)

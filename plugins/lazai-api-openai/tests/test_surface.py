@@ -185,6 +185,31 @@ def test_quote_of_a_size(http: httpx2.Client) -> None:
     assert http.get("/v1/lazai/quote?model=classifier").json()["inputs"] == 1
 
 
+def test_quotes_and_charges_are_of_the_wanted_proof_system(open_node: Any) -> None:
+    size, body = "/v1/lazai/quote?model=bag&dimension=1", {"model": "bag", "input": "one"}
+    wish = {"lazai": {"proof_system": "stark"}}
+    with httpx2.Client(base_url=open_node.url, trust_env=False) as http:
+        plain, dear = (http.get(size + more).json()["cost_max"] for more in ("", "&proof_system=stark"))
+        usual, quote = (http.post("/v1/lazai/quote", json=body | more).json()["cost_max"] for more in ({}, wish))
+        answer = http.post("/v1/embeddings", json=body | wish).json()
+        bad = http.get(size + "&proof_system=%20").json()["error"]
+
+    assert int(dear) == int(plain) + 500
+    assert int(quote) == int(usual) + 500
+    assert answer["lazai"]["cost"] == quote
+    assert (bad["code"], bad["param"]) == ("invalid_parameter", "proof_system")
+
+
+def test_the_price_in_a_402_is_of_the_wanted_proof_system(http: httpx2.Client) -> None:
+    body = {"model": "bag", "input": "one"}
+    prices = [
+        int(http.post("/v1/embeddings", json=body | more).json()["error"]["quote"]["cost_max"])
+        for more in ({}, {"lazai": {"proof_system": "stark"}})
+    ]
+
+    assert prices[1] == prices[0] + 500
+
+
 def test_nonce_and_account(node: Any, http: httpx2.Client) -> None:
     body = b'{"model":"bag","input":"hello"}'
     headers = JSON | {"X-LazAI-Authorization": node.authorization("bag", body, lane=2**64 - 1)}

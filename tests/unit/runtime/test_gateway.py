@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lazai_core.api.errors import (
+    InvalidInput,
     InvalidTransaction,
     LazAIError,
     RequestExpired,
@@ -89,6 +90,17 @@ def test_a_lane_of_requests_sent_at_once_is_answered_in_full(tmp_path: Path) -> 
         assert await node.gateway.next_counter(WALLET, 0) == len(inputs)
         assert len(node.room.mempool) == 0
         assert len(node.room.records) == 0
+
+    with_node(tmp_path, work)
+
+
+def test_a_quote_is_of_a_proof_system_of_the_chain(tmp_path: Path) -> None:
+    async def work(node: Node, _wallet: DemoWallet) -> None:
+        data = SAMPLE.job_input(seed=1)
+        chosen = await node.gateway.quote(MODEL, (data,))
+        assert await node.gateway.quote(MODEL, (data,), proof_system="attestation") == chosen
+        with pytest.raises(InvalidInput, match="no proof system 'stark'"):
+            await node.gateway.quote(MODEL, (data,), proof_system="stark")
 
     with_node(tmp_path, work)
 
