@@ -44,7 +44,7 @@ async def _quote_size(api: Api, request: Request, name: str) -> dict[str, Any]:
         job_input = await api.offload(lambda: placeholder_input(model.program, dimension))
     except InvalidInput as cause:
         raise bad_request(str(cause), "dimension", code="invalid_parameter") from None
-    system = read_proof_system(request.query_params.get("proof_system"), "proof_system")
+    system = read_parameter(request.query_params, "proof_system", read_proof_system, "")
     extension = Extension(dats=_query_dats(request), proof_system=system)
     return await _quote(api, request, model, (job_input,), extension)
 
