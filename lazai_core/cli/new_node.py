@@ -12,6 +12,8 @@ from lazai_core.chain.genesis import Genesis
 from lazai_core.config.render import TemplateChoice, render_template
 from lazai_core.registry import Catalog, Kind, Offer
 
+from .selection import Selection
+
 PREFERENCES: Mapping[Kind, tuple[str, ...]] = {
     Kind.CONSENSUS: ("solo",),
     Kind.COPROCESSOR: ("torch", "reference"),
@@ -50,6 +52,16 @@ def choose_parts(catalog: Catalog) -> Parts:
     """The preferred provider of every kind. Raises PluginMissing or PluginBroken where there is none."""
     chosen = [offer for kind in PREFERENCES for offer in _preferred(catalog, kind)]
     return Parts(chosen=tuple(chosen), precompiles=catalog.precompiles())
+
+
+def selected_parts(selection: Selection) -> Parts:
+    """The providers that a configuration chooses. Raises PluginError for one that is not there."""
+    config, catalog = selection.loaded.config, selection.catalog
+    choices = (choice for choice in config.choices() if choice.kind != Kind.PRECOMPILE)
+    return Parts(
+        chosen=tuple(catalog.find(Kind(choice.kind), choice.name) for choice in choices),
+        precompiles=catalog.precompiles(config.precompiles.use),
+    )
 
 
 def _preferred(catalog: Catalog, kind: Kind) -> Iterator[Offer]:

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 from lazai_core.chain.genesis import Genesis
-from lazai_core.cli.new_node import Parts, new_genesis
+from lazai_core.cli.new_node import new_genesis, selected_parts
+from lazai_core.cli.selection import Selection
 from lazai_core.config import LoadedConfig, load_config
-from lazai_core.registry import Catalog, Kind
+from lazai_core.registry import Catalog
 from lazai_core.testing.parts import KnownIdentity
 from lazai_core.testing.sample import CHAIN_ID
 from tests.conformance.examples import EXAMPLES
@@ -21,9 +22,5 @@ def copied_config(folder: str, into: Path, file: str = "node.toml") -> LoadedCon
 
 def matching_genesis(loaded: LoadedConfig, catalog: Catalog) -> Genesis:
     """A chain of test account 0 with the plugins that the configuration chooses."""
-    choices = [choice for choice in loaded.config.choices() if choice.kind != Kind.PRECOMPILE]
-    parts = Parts(
-        chosen=tuple(catalog.find(Kind(choice.kind), choice.name) for choice in choices),
-        precompiles=catalog.precompiles(loaded.config.precompiles.use),
-    )
+    parts = selected_parts(Selection(loaded=loaded, catalog=catalog))
     return new_genesis(parts, chain_id=CHAIN_ID, validator=KnownIdentity().address, timestamp=1_700_000_000)

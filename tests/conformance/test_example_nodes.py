@@ -14,6 +14,7 @@ from attrs import evolve
 
 from lazai_core.api.errors import ConfigError, InvalidGenesis
 from lazai_core.api.types import Address
+from lazai_core.chain.genesis_file import read_genesis
 from lazai_core.cli.main import run_cli
 from lazai_core.node.assemble import assemble
 from lazai_core.node.blueprint import Blueprint, make_blueprint
@@ -45,6 +46,20 @@ def test_the_node_is_planned_with_its_plugin(folder: str, key: str, tmp_path: Pa
 
     assert blueprint.genesis.plugins[key] == 1
     assert key in {f"{part.kind}/{part.offer.name}" for part in blueprint.parts}
+
+
+@parametrize
+def test_init_makes_the_chain_of_the_configuration(
+    folder: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [*entry_points(group="lazai"), *entry_points_of(folder)]
+    monkeypatch.setattr(sys.modules["lazai_core.registry.discover"], "entry_points", lambda group: points)
+    config = copied_config(folder, tmp_path).path
+
+    assert run_cli(["init", "--config", str(config)]) == 0
+
+    assert read_genesis((tmp_path / "genesis.json").read_bytes()).plugins[key] == 1
+    assert run_cli(["run", "--dry-run", str(config)]) == 0
 
 
 @parametrize

@@ -136,3 +136,71 @@ def test_two_chains_are_never_the_same(lazai: Lazai) -> None:
     lazai("init", "a2")
 
     assert Path("a1/genesis.json").read_bytes() != Path("a2/genesis.json").read_bytes()
+
+
+CONFIG = """
+[node]
+name = "prover"
+genesis = "chain/genesis.json"
+key_file = "own/key.json"
+[consensus]
+use = "solo"
+[coprocessor]
+use = "reference"
+[[proof]]
+use = "attestation"
+[gas]
+use = "flat"
+[storage]
+use = "lmdb"
+[precompiles]
+use = ["ai-call"]
+"""
+
+
+def test_a_chain_is_made_for_a_configuration_that_is_there(lazai: Lazai) -> None:
+    path = Path("beta/mine.toml")
+    path.parent.mkdir()
+    path.write_text(CONFIG, encoding="utf-8")
+
+    answer = lazai("init", "--config", str(path), "--chain-id", "9")
+
+    assert answer.code == 0
+    assert path.read_text(encoding="utf-8") == CONFIG
+    genesis = read_genesis(Path("beta/chain/genesis.json").read_bytes())
+    assert genesis.chain_id == 9
+    assert genesis.plugins == {"gas/flat": 2, "precompile/ai-call": 1, "proof/attestation": 1}
+    identity = load_identity(Path("beta/own/key.json"))
+    assert [validator.address for validator in genesis.validators] == [identity.address]
+    assert mode(Path("beta/own/key.json.password")) == 0o600
+    assert "lazai run beta/mine.toml" in answer.out
+    again = lazai("init", "--config", str(path))
+    assert again.code == 2
+    assert "beta/chain/genesis.json, beta/own/key.json, beta/own/key.json.password" in again.err
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (('"flat"', '"tarif"'), 'mine.toml:13: gas.use: no gas policy is called "tarif"'),
+        (("[storage]", "[storge]"), "storge"),
+        (('["ai-call"]', '["median"]'), "median"),
+    ],
+)
+def test_a_configuration_with_problems_makes_no_chain(lazai: Lazai, change: tuple[str, str], reason: str) -> None:
+    Path("mine.toml").write_text(CONFIG.replace(*change), encoding="utf-8")
+
+    answer = lazai("init", "--config", "mine.toml")
+
+    assert answer.code == 2
+    assert reason in answer.err
+    assert not Path("chain").exists()
+    assert not Path("own").exists()
+
+
+@pytest.mark.parametrize("more", [["alpha"], ["--name", "alpha"]])
+def test_a_configuration_that_is_there_has_its_folder_and_name(lazai: Lazai, more: list[str]) -> None:
+    Path("mine.toml").write_text(CONFIG, encoding="utf-8")
+
+    assert lazai("init", "--config", "mine.toml", *more).code == 2
+    assert not Path("chain").exists()
