@@ -16,6 +16,7 @@ from pathlib import Path
 from lazai_core.api.errors import LazAIError
 from lazai_core.api.service import Benchmark, BenchmarkResult
 
+from .accuracy_bench import accuracy_benchmarks
 from .vm_bench import vm_benchmarks
 
 Progress = Callable[[int, int, str], None]
@@ -87,7 +88,8 @@ def benchmarks() -> Iterable[Benchmark]:
     """The benchmarks of the core."""
     yield Benchmark(
         name="node-start",
-        summary="Start of a node with every installed plugin, until it is ready",
+        summary="start of a node with every installed plugin, until it is ready",
         run=bench_node_start,
     )
     yield from vm_benchmarks()
+    yield from accuracy_benchmarks()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import define, field
 
 from .output import columns, heading, plural, print_json, style, wants_debug
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 SECONDS_MAX = 3600.0
+
+
+@define(kw_only=True)
+class _Outcome:
+    """What the benchmarks gave, and those that gave nothing."""
+
+    measured: list[tuple[Candidate, BenchmarkResult]] = field(factory=list)
+    skipped: list[str] = field(factory=list)
+    failures: list[str] = field(factory=list)
 
 
 @click.command(short_help="Measure this machine.")
@@ -42,19 +52,15 @@ def bench(names: tuple[str, ...], seconds: float, is_list: bool, as_json: bool) 
         for line in columns([(item.name, item.summary, candidate.source) for candidate, item in chosen]):
             click.echo(line)
         return 0
-    failures = [error.message for error in collected.failures]
-    measured: list[tuple[Candidate, BenchmarkResult]] = []
+    outcome = _Outcome(failures=[error.message for error in collected.failures])
     for candidate, item in chosen:
-        results, error = _run(candidate, item, seconds)
-        measured.extend((candidate, result) for result in results)
-        if error is not None:
-            failures.append(_failure_text(error))
+        _run(candidate, item, seconds, outcome)
     if as_json:
-        print_json(_document(measured, failures, seconds))
+        print_json(_document(outcome, seconds))
     else:
-        for line in _lines(measured, failures):
+        for line in _lines(outcome):
             click.echo(line)
-    return EXIT_FAILED if failures else 0
+    return EXIT_FAILED if outcome.failures else 0
 
 
 def _chosen(collected: Collected[Benchmark], names: Sequence[str]) -> list[tuple[Candidate, Benchmark]]:
@@ -69,8 +75,9 @@ def _chosen(collected: Collected[Benchmark], names: Sequence[str]) -> list[tuple
     return [(candidate, item) for candidate, item in collected.items if not names or item.name in names]
 
 
-def _run(candidate: Candidate, item: Benchmark, seconds: float) -> tuple[list[BenchmarkResult], PluginError | None]:
-    from lazai_core.api.errors import PluginError
+def _run(candidate: Candidate, item: Benchmark, seconds: float, outcome: _Outcome) -> None:
+    """Run one benchmark and note what came of it. What this machine lacks the means for is left out, not a failure."""
+    from lazai_core.api.errors import BackendUnavailable, PluginError
     from lazai_core.api.service import BenchmarkResult
     from lazai_core.registry.guard import guarded
 
@@ -80,8 +87,13 @@ def _run(candidate: Candidate, item: Benchmark, seconds: float) -> tuple[list[Be
         try:
             found: list[Any] = guarded(candidate, f"benchmark {item.name}", lambda: list(item.run(seconds, report)))
         except PluginError as error:
-            return [], error
-    return [result for result in found if isinstance(result, BenchmarkResult)], None
+            cause = error.__cause__
+            if isinstance(cause, BackendUnavailable):
+                outcome.skipped.append(f"{item.name}: {cause.message}" + (f"; {cause.hint}" if cause.hint else ""))
+            else:
+                outcome.failures.append(_failure_text(error))
+            return
+    outcome.measured.extend((candidate, result) for result in found if isinstance(result, BenchmarkResult))
 
 
 def _failure_text(error: PluginError) -> str:
@@ -127,29 +139,34 @@ def machine_document() -> dict[str, Any]:
     }
 
 
-def _document(
-    measured: Sequence[tuple[Candidate, BenchmarkResult]], failures: Sequence[str], seconds: float
-) -> dict[str, Any]:
+def _document(outcome: _Outcome, seconds: float) -> dict[str, Any]:
     from attrs import asdict
 
-    results = [asdict(result) | {"plugin": candidate.name} for candidate, result in measured]
-    return {"machine": machine_document(), "seconds": seconds, "results": results, "failures": list(failures)}
+    return {
+        "machine": machine_document(),
+        "seconds": seconds,
+        "results": [asdict(result) | {"plugin": candidate.name} for candidate, result in outcome.measured],
+        "skipped": outcome.skipped,
+        "failures": outcome.failures,
+    }
 
 
-def _lines(measured: Sequence[tuple[Candidate, BenchmarkResult]], failures: Sequence[str]) -> Iterator[str]:
+def _lines(outcome: _Outcome) -> Iterator[str]:
     yield machine_line()
     rows = [
         (result.name, number_text(result.value), result.unit, result.bar, _peer_text(result), result.notes)
-        for _, result in measured
+        for _, result in outcome.measured
     ]
     if rows:
         yield ""
         header, *body = columns([("benchmark", "value", "unit", "bar", "peer", "notes"), *rows], right=(1,))
         yield heading(header)
         yield from body
-    for text in failures:
+    for text in outcome.skipped:
+        yield f"\n{style('skip', 'yellow')}  {text}"
+    for text in outcome.failures:
         yield f"\n{style('FAIL', 'red')}  {text}"
-    if not rows and not failures:
+    if not rows and not outcome.skipped and not outcome.failures:
         yield "no benchmark is installed"
 
 

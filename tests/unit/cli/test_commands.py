@@ -140,7 +140,7 @@ def test_benchmarks_are_run_and_shown(lazai: Lazai) -> None:
 def test_benchmarks_as_a_document(lazai: Lazai) -> None:
     document = json.loads(lazai("bench", "--json").out)
 
-    assert sorted(document) == ["failures", "machine", "results", "seconds"]
+    assert sorted(document) == ["failures", "machine", "results", "seconds", "skipped"]
     assert document["results"][0] == {
         "name": "speed",
         "value": 1234.5,
@@ -164,6 +164,27 @@ def test_a_benchmark_that_raises_fails_and_the_others_go_on(lazai: Lazai) -> Non
     assert "1,234" in answer.out
     assert "benchmark bad raised\n  ZeroDivisionError" in answer.out
     assert "Traceback" in lazai("--debug", "bench").out
+
+
+def test_a_benchmark_without_its_means_is_left_out(lazai: Lazai) -> None:
+    path = Path(f"{MODULE}.py")
+    more = """
+from lazai_core.api.errors import BackendUnavailable
+
+def lacking(seconds, report):
+    raise BackendUnavailable("the package abacus is not installed", hint="pip install abacus")
+
+@hookimpl
+def lazai_benchmarks():
+    yield Benchmark(name="speed", summary="How fast", run=lacking)
+"""
+    path.write_text(path.read_text() + more, encoding="utf-8")
+
+    answer = lazai("bench")
+
+    assert answer.code == 0
+    assert "skip  speed: the package abacus is not installed; pip install abacus" in answer.out
+    assert len(json.loads(lazai("bench", "--json").out)["skipped"]) == 1
 
 
 @pytest.mark.parametrize(("name", "hint"), [("spead", "Did you mean 'speed'?"), ("zzz", "There are: speed.")])
