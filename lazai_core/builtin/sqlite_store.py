@@ -17,10 +17,9 @@ from attrs import field, frozen
 from lazai_core.api.errors import StorageError
 from lazai_core.api.storage import KeyValueStore
 
-from .stores import KEY_BYTES_MAX
+from .stores import Batch
 
-FILE_NAME = "store.sqlite"
-VALUE_BYTES_MAX = 64 * 1024 * 1024
+FILE_NAME, LOCK_NAME = "store.sqlite", "lock.sqlite"
 _SCAN_PAGE_ENTRIES = 500
 
 _HINTS: Mapping[int, str] = {
@@ -47,19 +46,29 @@ class SqliteStore:
 
     def __init__(self, folder: Path, options: SqliteOptions) -> None:
         self.path = folder / FILE_NAME
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=0, check_same_thread=False)
-            self._set_up(self._connection, options)
+            # Kept until the store is closed or the process ends: a second node on this folder fails at once.
+            self._connect(folder / LOCK_NAME).execute("BEGIN EXCLUSIVE")
+            self._writer = self._connect(self.path)
+            self._set_up(self._writer, options)
+            # A commit waits for the disk; readers have a connection of their own, so that they need not.
+            self._reader = self._connect(self.path)
+            self._reader.execute("PRAGMA query_only = ON")
+            self._reader.execute(f"PRAGMA cache_size = {-1024 * options.cache_mib}")
         except (sqlite3.Error, OSError) as cause:
             self.close()
             raise self._error("opened", cause) from cause
 
-    def _set_up(self, connection: sqlite3.Connection, options: SqliteOptions) -> None:
-        # The exclusive lock is taken by the first transaction and kept: a second node on this folder fails at once.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+        self._connections.append(connection)
+        return connection
+
+    @staticmethod
+    def _set_up(connection: sqlite3.Connection, options: SqliteOptions) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = {-1024 * options.cache_mib}")
@@ -83,16 +92,17 @@ class SqliteStore:
                 yield key, value
             rows = self._rows(query.format(">"), (rows[-1][0], _SCAN_PAGE_ENTRIES))
 
-    def batch(self) -> SqliteBatch:
+    def batch(self) -> Batch:
         """A fresh batch."""
-        return SqliteBatch(self)
+        return Batch(self._apply)
 
-    def apply(self, writes: Mapping[bytes, bytes | None]) -> None:
+    def _apply(self, writes: Mapping[bytes, bytes | None]) -> None:
         """Take over the writes of a batch in one durable transaction. Raises StorageError, and nothing is written."""
         puts = [(key, value) for key, value in writes.items() if value is not None]
         deletes = [(key,) for key, value in writes.items() if value is None]
-        with self._lock:
-            connection = self._open()
+        with self._write_lock:
+            self._require_open()
+            connection = self._writer
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", puts)
@@ -104,22 +114,21 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file and give the lock back. Idempotent."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        with self._write_lock, self._read_lock:
+            while self._connections:
+                self._connections.pop().close()
 
     def _rows(self, query: str, arguments: tuple[object, ...]) -> list[tuple[bytes, ...]]:
-        with self._lock:
+        with self._read_lock:
+            self._require_open()
             try:
-                return self._open().execute(query, arguments).fetchall()
+                return self._reader.execute(query, arguments).fetchall()
             except sqlite3.Error as cause:
                 raise self._error("read", cause) from cause
 
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
+    def _require_open(self) -> None:
+        if not self._connections:
             raise StorageError(f"the store {self.path} is closed")
-        return self._connection
 
     @staticmethod
     def _roll_back(connection: sqlite3.Connection) -> None:
@@ -131,39 +140,6 @@ class SqliteStore:
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         hint = _HINTS.get(code, "look at the folder's permissions and at the disk")
         return StorageError(f"the store {self.path} cannot be {what}: {cause}", hint=hint)
-
-
-class SqliteBatch:
-    """`WriteBatch` of a `SqliteStore`; the last write of a key counts."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-        self._writes: dict[bytes, bytes | None] | None = {}
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Set `key` when the batch is committed."""
-        if len(value) > VALUE_BYTES_MAX:
-            raise StorageError(f"a value has {len(value)} bytes, more than {VALUE_BYTES_MAX}")
-        self._checked(key)[key] = value
-
-    def delete(self, key: bytes) -> None:
-        """Remove `key` when the batch is committed."""
-        self._checked(key)[key] = None
-
-    def commit(self) -> None:
-        """Write everything or nothing; when it returns, it survives a power loss. Raises StorageError."""
-        self._store.apply(self._open())
-        self._writes = None
-
-    def _checked(self, key: bytes) -> dict[bytes, bytes | None]:
-        if not 1 <= len(key) <= KEY_BYTES_MAX:
-            raise StorageError(f"a key has {len(key)} bytes; it must have 1 to {KEY_BYTES_MAX}")
-        return self._open()
-
-    def _open(self) -> dict[bytes, bytes | None]:
-        if self._writes is None:
-            raise StorageError("the batch was committed already")
-        return self._writes
 
 
 def build_sqlite(path: Path, options: SqliteOptions) -> KeyValueStore:

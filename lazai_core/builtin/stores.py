@@ -1,9 +1,9 @@
-"""The store that forgets; the durable one is in `sqlite_store`."""
+"""The store that forgets, and the batch that both stores use; the durable one is in `sqlite_store`."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from lazai_core.api.errors import StorageError
 from lazai_core.api.storage import KeyValueStore
@@ -33,12 +33,12 @@ class MemoryStore:
             found = sorted((key, value) for key, value in self._entries.items() if key.startswith(prefix))
         return iter(found)
 
-    def batch(self) -> MemoryBatch:
+    def batch(self) -> Batch:
         """A fresh batch."""
         self.require_open()
-        return MemoryBatch(self)
+        return Batch(self._apply)
 
-    def apply(self, writes: dict[bytes, bytes | None]) -> None:
+    def _apply(self, writes: Mapping[bytes, bytes | None]) -> None:
         """Take over the writes of a batch."""
         self.require_open()
         with self._lock:
@@ -59,11 +59,11 @@ class MemoryStore:
         self._entries = {}
 
 
-class MemoryBatch:
-    """`WriteBatch` of a `MemoryStore`."""
+class Batch:
+    """`WriteBatch` that collects writes and hands them over at once; the last write of a key counts."""
 
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
+    def __init__(self, apply: Callable[[Mapping[bytes, bytes | None]], None]) -> None:
+        self._apply = apply
         self._writes: dict[bytes, bytes | None] | None = {}
 
     def put(self, key: bytes, value: bytes) -> None:
@@ -77,8 +77,11 @@ class MemoryBatch:
         self._checked(key)[key] = None
 
     def commit(self) -> None:
-        """Apply all writes. The batch is not usable after it."""
-        self._store.apply(self._open())
+        """Write everything or nothing; durable when it returns, if the store is. Raises StorageError.
+
+        The batch is not usable after it.
+        """
+        self._apply(self._open())
         self._writes = None
 
     def _checked(self, key: bytes) -> dict[bytes, bytes | None]:

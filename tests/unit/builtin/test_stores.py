@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from lazai_core.api.errors import StorageError
 from lazai_core.api.storage import KeyValueStore
-from lazai_core.builtin.sqlite_store import FILE_NAME, VALUE_BYTES_MAX, SqliteOptions, SqliteStore, build_sqlite
-from lazai_core.builtin.stores import MemoryStore, build_memory
+from lazai_core.builtin.sqlite_store import FILE_NAME, SqliteOptions, SqliteStore, build_sqlite
+from lazai_core.builtin.stores import VALUE_BYTES_MAX, MemoryStore, build_memory
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -214,8 +214,7 @@ def read_everything(folder: Path) -> None:
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     store = open_sqlite(tmp_path)
     put(store, a=b"1")
-    connection = store._connection
-    assert connection is not None
+    connection = store._writer
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     # SQLite's own limit stands in for the disk's: the error and the way back are the same.
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -239,8 +238,7 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_the_file_is_flushed_at_every_commit(tmp_path: Path) -> None:
     store = open_sqlite(tmp_path)
-    connection = store._connection
-    assert connection is not None
+    connection = store._writer
 
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
@@ -275,6 +273,24 @@ def test_readers_in_other_threads_see_whole_batches(tmp_path: Path) -> None:
     watcher.join()
 
     assert torn == []
+    store.close()
+
+
+def test_readers_do_not_wait_for_a_commit(tmp_path: Path) -> None:
+    store = open_sqlite(tmp_path)
+    put(store, a=b"before")
+    # A commit that has written everything and waits for the disk.
+    with store._write_lock:
+        store._writer.execute("BEGIN IMMEDIATE")
+        store._writer.execute("UPDATE entries SET value = ?", (b"after",))
+        reader = threading.Thread(target=lambda: seen.append(store.get(b"a")))
+        seen: list[bytes | None] = []
+        reader.start()
+        reader.join(30)
+        assert seen == [b"before"]
+        store._writer.execute("COMMIT")
+
+    assert store.get(b"a") == b"after"
     store.close()
 
 
