@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from lazai_core.api.errors import ConfigError, PluginError, Problem
-from lazai_core.config import LoadedConfig, load_config
+from lazai_core.config import IncompleteConfig, LoadedConfig, load_config
 from lazai_core.config.toml_lines import KeyPath
 from lazai_core.registry import Catalog, Kind, discover, load_catalog
 
@@ -24,7 +24,12 @@ class Selection:
 
 def load_selection(path: Path) -> Selection:
     """Read a configuration and load the plugins it lets in. Raises ConfigError."""
-    loaded = load_config(path, environ=os.environ)
+    try:
+        loaded = load_config(path, environ=os.environ)
+    except IncompleteConfig as error:
+        from lazai_core.node.blueprint import with_choices
+
+        raise with_choices(error, load_catalog(discover())) from None
     plugins = loaded.config.plugins
     catalog = load_catalog(discover(allow=plugins.allow, deny=plugins.deny))
     return Selection(loaded=loaded, catalog=catalog)

@@ -13,7 +13,7 @@ This room does not know what plugins there are; who joins it with the registry r
 
 from __future__ import annotations
 
-from .load import LoadedConfig, load_config, parse_config
+from .load import IncompleteConfig, LoadedConfig, load_config, parse_config
 from .schema import Choice, Chosen, NodeConfig, Role
 
-__all__ = ["Choice", "Chosen", "LoadedConfig", "NodeConfig", "Role", "load_config", "parse_config"]
+__all__ = ["Choice", "Chosen", "IncompleteConfig", "LoadedConfig", "NodeConfig", "Role", "load_config", "parse_config"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from attrs import evolve, field, fields_dict, frozen
 from lazai_core.api.errors import ConfigError, Problem
 
 from .environment import apply_environment
-from .schema import Chosen, NodeConfig, NodeSection
+from .schema import Chosen, NodeConfig, NodeSection, named_choices
 from .source import Source, display_name
 from .structure import Structurer
 from .toml_lines import KeyPath, index_lines
@@ -41,10 +41,29 @@ class LoadedConfig:
         self, options_class: type[Options], choice: Chosen, problems: list[Problem]
     ) -> Options | None:
         """The options of a chosen entry. Adds what is wrong to `problems` and is None then."""
-        structurer = Structurer(self.source)
-        options = structurer.structure(options_class, choice.options, choice.options_path)
-        problems.extend(structurer.problems)
-        return options
+        return structured_options(self.source, options_class, choice, problems)
+
+
+class IncompleteConfig(ConfigError):
+    """A configuration that can be read and is wrong; `choices` are the providers that it names all the same.
+
+    They let whoever knows the plugins report every problem at once.
+    """
+
+    def __init__(self, problems: Sequence[Problem], source: Source, choices: tuple[Chosen, ...]) -> None:
+        super().__init__(problems)
+        self.source = source
+        self.choices = choices
+
+
+def structured_options(
+    source: Source, options_class: type[Options], choice: Chosen, problems: list[Problem]
+) -> Options | None:
+    """The options of a chosen entry. Adds what is wrong to `problems` and is None then."""
+    structurer = Structurer(source)
+    options = structurer.structure(options_class, choice.options, choice.options_path)
+    problems.extend(structurer.problems)
+    return options
 
 
 def load_config(path: Path, *, environ: Mapping[str, str] | None = None) -> LoadedConfig:
@@ -64,7 +83,10 @@ def load_config(path: Path, *, environ: Mapping[str, str] | None = None) -> Load
 
 
 def parse_config(data: bytes, *, path: Path, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    """As `load_config`, from bytes; `path` names them and is the anchor of relative paths."""
+    """As `load_config`, from bytes; `path` names them and is the anchor of relative paths.
+
+    Raises IncompleteConfig where the bytes are TOML.
+    """
     text, table = _parsed(data, display_name(path))
     source = Source(file=display_name(path), folder=path.parent, lines=index_lines(text))
     source, problems = apply_environment(table, source, environ or {})
@@ -74,7 +96,7 @@ def parse_config(data: bytes, *, path: Path, environ: Mapping[str, str] | None =
     if config is not None:
         problems.extend(_crossed(config, source))
     if problems or config is None:
-        raise ConfigError(sorted(problems, key=_place))
+        raise IncompleteConfig(sorted(problems, key=problem_place), source, named_choices(table))
     return LoadedConfig(path=path, config=_anchored(config, path.parent), source=source, table=table)
 
 
@@ -132,5 +154,6 @@ def _is_default(section: NodeSection, name: str) -> bool:
     return bool(getattr(section, name) == fields_dict(NodeSection)[name].default)
 
 
-def _place(problem: Problem) -> tuple[int, str, str]:
+def problem_place(problem: Problem) -> tuple[int, str, str]:
+    """Problems in the order of the file."""
     return problem.line, problem.file, problem.key

@@ -233,3 +233,21 @@ def _chosen(kind: str, choice: Choice, path: KeyPath) -> Chosen:
         use_path=(*path, "use"),
         options_path=(*path, "options"),
     )
+
+
+_CHOSEN_SECTIONS = ("storage", "coprocessor", "proof", "gas", "consensus", "service")
+
+
+def named_choices(table: Mapping[str, Any]) -> tuple[Chosen, ...]:
+    """The providers that a table names, as far as it can be understood: for reports about a table that is wrong."""
+    found: list[Chosen] = []
+    for section in _CHOSEN_SECTIONS:
+        value = table.get(section)
+        items = enumerate(value) if isinstance(value, list) else [(None, value)]
+        for index, item in items:
+            path: KeyPath = (section,) if index is None else (section, index)
+            name = item.get("use") if isinstance(item, Mapping) else None
+            options = item.get("options", {}) if isinstance(item, Mapping) else None
+            if isinstance(name, str) and NAME_PATTERN.match(name) and isinstance(options, Mapping):
+                found.append(_chosen(section, Choice(use=name, options=options), path))
+    return tuple(found)

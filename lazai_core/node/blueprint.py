@@ -20,7 +20,8 @@ from lazai_core.api.errors import (
 from lazai_core.api.types import to_hex
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.genesis_file import read_genesis, require_plugins
-from lazai_core.config import LoadedConfig
+from lazai_core.config import IncompleteConfig, LoadedConfig
+from lazai_core.config.load import problem_place, structured_options
 from lazai_core.config.schema import Chosen, NodeConfig
 from lazai_core.registry import Catalog, Kind, Offer
 
@@ -100,7 +101,7 @@ def make_blueprint(loaded: LoadedConfig, catalog: Catalog) -> Blueprint:
     parts = [*_chosen_parts(loaded, catalog, problems), *_precompiles(loaded, catalog, problems)]
     problems.extend(_capability_problems(loaded, parts))
     if problems:
-        raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.key)))
+        raise ConfigError(sorted(problems, key=problem_place))
     genesis = _genesis(loaded.config.node.genesis)
     chosen = {part.offer.genesis_key: part.offer.genesis_version for part in parts if part.offer.genesis_version}
     require_plugins(genesis, chosen)
@@ -112,6 +113,19 @@ def make_blueprint(loaded: LoadedConfig, catalog: Catalog) -> Blueprint:
         parts=_ordered(parts, edges),
         edges=edges,
     )
+
+
+def with_choices(error: IncompleteConfig, catalog: Catalog) -> ConfigError:
+    """The problems of a configuration, and those of the providers and options that it names, all at once."""
+    problems = list(error.problems)
+    for choice in error.choices:
+        try:
+            offer = catalog.find(Kind(choice.kind), choice.name)
+        except PluginError as cause:
+            problems.append(error.source.problem(choice.use_path, cause.message, cause.hint))
+            continue
+        structured_options(error.source, offer.entry.options, choice, problems)
+    return ConfigError(sorted(problems, key=problem_place))
 
 
 def _chosen_parts(loaded: LoadedConfig, catalog: Catalog, problems: list[Problem]) -> Iterator[Part]:

@@ -17,11 +17,11 @@ import structlog
 
 from lazai_core.api.errors import AssemblyError, ConfigError, InvalidGenesis, LazAIError, PluginError
 from lazai_core.api.types import to_hex
-from lazai_core.config import load_config
+from lazai_core.config import IncompleteConfig, load_config
 from lazai_core.config.schema import LogFormat, NodeConfig
 from lazai_core.registry import Catalog, discover, load_catalog
 
-from .blueprint import Blueprint, make_blueprint
+from .blueprint import Blueprint, make_blueprint, with_choices
 from .identity import load_identity
 from .logs import configure_logs
 from .supervisor import supervise
@@ -38,7 +38,10 @@ EXIT_CONFIGURATION = 2
 
 def plan_node(config_path: Path) -> Blueprint:
     """The checked plan of a configuration file. Raises ConfigError, InvalidGenesis or AssemblyError."""
-    loaded = load_config(config_path, environ=os.environ)
+    try:
+        loaded = load_config(config_path, environ=os.environ)
+    except IncompleteConfig as error:
+        raise with_choices(error, load_catalog(discover())) from None
     plugins = loaded.config.plugins
     catalog = load_catalog(discover(allow=plugins.allow, deny=plugins.deny))
     return make_blueprint(loaded, catalog)

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from lazai_core.cli import machine_checks, ports
+from lazai_core.api.errors import ConfigError
+from lazai_core.cli import machine_checks, ports, selection
+from lazai_core.node.run import plan_node
 from tests.unit.cli.box import MODULE, Answer
 
 Lazai = Callable[..., Answer]
@@ -126,6 +128,29 @@ def test_values_are_shown_with_their_origin(node: Lazai, monkeypatch: pytest.Mon
     assert document["log.level"] == {"value": '"debug"', "origin": "LAZAI_LOG__LEVEL"}
     assert document["node.name"]["origin"].startswith("alpha/node.toml:")
     assert any(line.startswith('log.level = "debug" ') and line.endswith("# LAZAI_LOG__LEVEL") for line in lines)
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["doctor"]])
+def test_problems_of_the_file_and_of_its_plugins_come_at_once(
+    lazai: Lazai, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setattr("lazai_core.node.run.discover", selection.discover)
+    lazai("init", "alpha")
+    path = Path("alpha/node.toml")
+    text = path.read_text(encoding="utf-8").replace("[node]", "[node]\ntypo = 1")
+    text = text.replace('use = "flat"', 'use = "flatt"')
+    text = text.replace('use = "openai"', 'use = "openai"\noptions = { x = 1 }')
+    path.write_text(text, encoding="utf-8")
+
+    answer = lazai(*command, "alpha/node.toml")
+    with pytest.raises(ConfigError) as caught:
+        plan_node(path)
+
+    assert answer.code in (2, 3)
+    for shown in (answer.out + answer.err, caught.value.message):
+        assert "node.typo: unknown key" in shown
+        assert 'gas.use: no gas policy is called "flatt"' in shown
+        assert "service[0].options.x: unknown key" in shown
 
 
 def test_benchmarks_are_run_and_shown(lazai: Lazai) -> None:

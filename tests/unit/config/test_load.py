@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazai_core.api.errors import ConfigError, Problem
-from lazai_core.config import Role, load_config, parse_config
+from lazai_core.config import IncompleteConfig, Role, load_config, parse_config
 from tests.unit.config.sample import SMALL, parse, problems
 
 HOME = "home/node.toml"
@@ -240,3 +240,32 @@ def test_a_configuration_with_a_bruise(position: int, bruise: str, environ: dict
         parse(SMALL[:position] + bruise + SMALL[position + 1 :], overrides)
     except ConfigError as error:
         assert str(error).endswith("nothing was started")  # noqa: PT017
+
+
+def test_the_providers_of_a_wrong_configuration_are_known_as_far_as_it_names_them() -> None:
+    text = b"""
+[node]
+nome = "x"
+[consensus]
+use = "solo"
+options = { pause_ms = 3 }
+[coprocessor]
+use = 7
+[[proof]]
+use = "attestation"
+[[proof]]
+use = "Not A Name"
+[gas]
+[storage]
+use = "sqlite"
+options = "none"
+[service]
+use = "openai"
+"""
+    with pytest.raises(IncompleteConfig) as caught:
+        parse_config(text, path=Path("node.toml"))
+
+    found = {(choice.kind, choice.name): choice for choice in caught.value.choices}
+    assert set(found) == {("consensus", "solo"), ("proof", "attestation"), ("service", "openai")}
+    assert found["consensus", "solo"].options == {"pause_ms": 3}
+    assert found["proof", "attestation"].use_path == ("proof", 0, "use")
