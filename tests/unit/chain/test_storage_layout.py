@@ -14,8 +14,8 @@ from lazai_core.chain import system_state
 from lazai_core.chain.storage_layout import array_slot, mapping_slot, packed_field, read_bytes
 from lazai_core.chain.system_contracts import (
     DEFAULT_GAS_PARAMETERS,
-    HISTORY_STORAGE_ADDRESS,
     GOVERNOR_SLOT,
+    HISTORY_STORAGE_ADDRESS,
     SYSTEM_CONTRACTS,
     artifact,
     creation_code,
