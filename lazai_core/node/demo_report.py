@@ -47,6 +47,15 @@ class Step:
         self.facts.update(facts)
 
 
+def _plain_lines(step: Step) -> Iterator[str]:
+    """The lines of a step that ended; what has no label stands under the text that has one."""
+    indent = ""
+    for label, text in step.shown:
+        indent = " " * len(f"{label}: ") if label else indent
+        yield f"    {label}: {text}" if label else f"    {indent}{text}"
+    yield f"    done in {step.seconds:.2f} s"
+
+
 class DemoReport:
     """Prints each step as it ends: with a bar and colours on a terminal, in plain lines anywhere else."""
 
@@ -58,7 +67,7 @@ class DemoReport:
 
     def title(self, text: str) -> None:
         """The first line."""
-        self._console.print(Text(text, style="bold"))
+        self._console.print(Text(text, style="bold"), soft_wrap=not self._is_terminal)
 
     def line(self, text: str, style: str = "") -> None:
         """One line that belongs to no step."""
@@ -73,11 +82,14 @@ class DemoReport:
             with self._bar(name) as move:
                 yield current, move
         else:
-            self._console.print(f"[{len(self.steps) + 1}] {name} ...", markup=False)
+            self._plain(f"[{len(self.steps) + 1}] {name} ...")
             yield current, lambda done, total: None
         current.seconds = (time.monotonic_ns() - began_ns) / 1e9
         self.steps.append(current)
         self._print(current)
+
+    def _plain(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
 
     @contextmanager
     def _bar(self, name: str) -> Iterator[Callable[[int, int], None]]:
@@ -89,9 +101,8 @@ class DemoReport:
     def _print(self, step: Step) -> None:
         number = len(self.steps)
         if not self._is_terminal:
-            for label, text in step.shown:
-                self._console.print(f"    {label}: {text}" if label else f"    {text}", markup=False, soft_wrap=True)
-            self._console.print(f"    done in {step.seconds:.2f} s", markup=False)
+            for line in _plain_lines(step):
+                self._plain(line)
             return
         head = Text.assemble(
             ("✓ ", "bold green"), (f"{number:>2} {step.name}", "bold"), (f"  {step.seconds:.2f} s", "dim")

@@ -3,7 +3,7 @@
     from openai import DefaultHttpxClient, OpenAI
     from lazai_api_openai.client import WalletAuth
 
-    auth = WalletAuth(private_key, max_cost=10**15)
+    auth = WalletAuth(private_key, max_cost=10**16)
     client = OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="-", http_client=DefaultHttpxClient(auth=auth))
     print(client.embeddings.create(model="minilm", input="hello").model_extra["lazai"])
 
