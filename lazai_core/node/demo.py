@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ from .demo_report import DemoReport, Step
 from .demo_wallet import DemoWallet
 from .identity import KeyIdentity, Secret, new_private_key
 from .logs import configure_logs
-from .supervisor import supervise
+from .supervisor import running
 
 DEPOSIT_WEI = 10**19
 REGISTER_GAS = 25_000_000
@@ -152,27 +151,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@asynccontextmanager
-async def _running(node: Node) -> AsyncIterator[None]:
-    stop, ready = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(supervise(node.services, stop, on_ready=ready.set))
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    try:
-        if not task.done():
-            yield
-    finally:
-        stop.set()
-        await task
-
-
 async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> None:
     report = demo.report
     with ExitStack() as stack:
         step, _ = stack.enter_context(report.step("Start the node"))
-        running = _running(node)
-        await running.__aenter__()
+        services = running(node.services)
+        await services.__aenter__()
         step.show("API", demo.facts["base_url"])
         step.show("services", ", ".join(service.name for service in node.services))
     try:
@@ -194,7 +178,7 @@ async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> N
         demo.facts["height"] = node.room.vm.head.height
         demo.facts["head"] = to_hex(node.room.vm.head.hash)
     finally:
-        await running.__aexit__(None, None, None)
+        await services.__aexit__(None, None, None)
 
 
 async def _register(step: Step, wallet: DemoWallet, models: tuple[DemoModel, ...], move: Any) -> None:

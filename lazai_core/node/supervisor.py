@@ -7,8 +7,8 @@ stopped first, then those before it, each waited for; the first failure is what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 
 import structlog
@@ -117,3 +117,19 @@ async def supervise(
     except BaseExceptionGroup as group:
         failure = first_failure(group)
         raise failure from failure.__cause__
+
+
+@asynccontextmanager
+async def running(services: Sequence[Service]) -> AsyncIterator[None]:
+    """Services that run while the context is open. Raises what they raise, when they fail or are stopped."""
+    stop, ready = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(supervise(services, stop, on_ready=ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        if not task.done():
+            yield
+    finally:
+        stop.set()
+        await task

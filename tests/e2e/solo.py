@@ -29,12 +29,12 @@ from lazai_core.chain.system_calls import DEPOSIT, REGISTER_MODEL
 from lazai_core.cli.new_node import choose_parts, new_config, new_genesis
 from lazai_core.config import load_config
 from lazai_core.exact.program_file import write_program
+from lazai_core.node import supervisor
 from lazai_core.node.assemble import Node, assemble
 from lazai_core.node.blueprint import Blueprint, make_blueprint
 from lazai_core.node.demo_wallet import DemoWallet
 from lazai_core.node.identity import KeyIdentity, Secret, write_key_file
 from lazai_core.node.models import write_manifest
-from lazai_core.node.supervisor import supervise
 from lazai_core.registry import discover, load_catalog
 from lazai_core.testing.parts import account_key
 from lazai_core.testing.samples import perceptron
@@ -86,16 +86,8 @@ def plan(config: Path, *, points: Sequence[EntryPoint] | None = None) -> Bluepri
 @asynccontextmanager
 async def running(node: Node) -> AsyncIterator[Node]:
     """The node's services, stopped in the end; the node itself stays open."""
-    stop, ready = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(supervise(node.services, stop, on_ready=ready.set))
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    try:
+    async with supervisor.running(node.services):
         yield node
-    finally:
-        stop.set()
-        await task
 
 
 async def settle_in(node: Node, *, price: int = 7) -> DemoWallet:

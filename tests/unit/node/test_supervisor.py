@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lazai_core.api.errors import LocalFault, StorageError
-from lazai_core.node.supervisor import ServiceEnded, flatten, supervise
+from lazai_core.node.supervisor import ServiceEnded, flatten, running, supervise
 
 
 class Part:
@@ -121,3 +121,17 @@ def test_groups_are_flattened_first_cause_first() -> None:
     first, second = ValueError("1"), TypeError("2")
 
     assert flatten(ExceptionGroup("", [ExceptionGroup("", [first]), second])) == [first, second]
+
+
+def test_running_services_are_stopped_at_the_end_and_a_failed_start_is_reported() -> None:
+    async def main(*parts: Part) -> None:
+        async with running(parts):
+            diary.append("inside")
+
+    diary: list[str] = []
+    asyncio.run(main(Part("a", diary)))
+    assert diary == ["a up", "inside", "a down"]
+
+    with pytest.raises(StorageError):
+        asyncio.run(main(Part("b", diary, ending="before ready")))
+    assert diary.count("inside") == 1
