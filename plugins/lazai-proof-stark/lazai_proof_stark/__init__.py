@@ -1,0 +1,5 @@
+"""Transparent proofs of exact integer programs."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Computations to learn from: each gives its description and a table that fulfils it."""

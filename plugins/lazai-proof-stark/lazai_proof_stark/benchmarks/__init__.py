@@ -1,0 +1,1 @@
+"""Models of the benchmark, this machine's speed, and peers."""

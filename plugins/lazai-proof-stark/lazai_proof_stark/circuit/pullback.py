@@ -1,0 +1,327 @@
+"""Functionals of forms turned into functionals of leaves: the transpose of the maps of `nodes`.
+
+Prover and verifier call the same function, `pull_back`. The value of a functional on a node is
+
+    value + sum over leaves <leaf, term> + sum over products <product, term>
+
+and each product's share is a sum over the letters both operands have, which a sumcheck reduces to one value of each
+operand; `ProductTerm.left_term` and `right_term` are those values as functionals, to be pulled back in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import field, frozen
+
+from .. import scalars as base_field
+from ..field import DEGREE, ONE, ZERO, Extension, P
+from . import karray
+from .algebra import runs as axis_runs
+from .functional import Dense, Eq, Factor, Ones, Sparse, Term, merged, put, relabel
+from .layout import bits_of, restrict, split_eq
+from .nodes import (
+    Arange,
+    Broadcast,
+    Causal,
+    Committed,
+    Concat,
+    Constant,
+    Contract,
+    Inside,
+    Node,
+    Polynomial,
+    Powers,
+    Product,
+    Public,
+    Reshape,
+    Rows,
+    Scale,
+    Shape,
+    Slice,
+    Sum,
+    Transpose,
+    Window,
+)
+from .product_terms import ProductTerm, product_term
+
+if TYPE_CHECKING:
+    from .witness import Values
+
+Leaf = Committed | Constant | Public
+
+
+@frozen(kw_only=True, eq=False)
+class Context:
+    """What a pull-back needs besides the circuit: the challenge chi and the public tensors' values."""
+
+    chi: Extension
+    values: Values = field(repr=False)
+
+
+class Pulled:
+    """The outcome: a value in K, functionals of leaves and of products. Public leaves are already in the value."""
+
+    def __init__(self) -> None:
+        self.value: Extension = ZERO
+        self.leaves: list[tuple[Committed | Constant, Term]] = []
+        self.products: list[tuple[Product, Term]] = []
+
+    def add_value(self, value: Extension) -> None:
+        """Add to the public part."""
+        self.value = base_field.add(self.value, value)
+
+
+def pull_back(node: Node, term: Term, context: Context, into: Pulled | None = None) -> Pulled:
+    """The functional `term` of `node` in terms of leaves and products, added to `into`."""
+    into = into or Pulled()
+    stack = [(node, term)]
+    while stack:
+        node, term = stack.pop()
+        if isinstance(node, Committed | Constant):
+            into.leaves.append((node, term))
+        elif isinstance(node, Product):
+            into.products.append((node, term))
+        elif isinstance(node, Arange):
+            (index_sum,) = [f.index_sum() for f in term.factors] or [ZERO]
+            into.add_value(base_field.multiply(term.coefficient, index_sum))
+            into.add_value(base_field.scale(term.sum(), node.start))
+        elif isinstance(node, Public | Inside):
+            into.add_value(term.apply(context.values.array(node)))
+        elif isinstance(node, Sum):
+            if any(node.constant):
+                into.add_value(base_field.multiply(at_chi(node.constant, context.chi), term.sum()))
+            stack += [(part, term.scaled(at_chi(c, context.chi))) for c, part in node.parts]
+        elif isinstance(node, Concat):
+            stack += _concat(node, term)
+        else:
+            source, moved = _moved(node, term, context)
+            stack.append((source, moved))
+    return into
+
+
+def at_chi(polynomial: Polynomial, chi: Extension) -> Extension:
+    """A polynomial at the challenge."""
+    result = ZERO
+    for coefficient in reversed(polynomial):
+        result = base_field.add(base_field.multiply(result, chi), base_field.lift(coefficient))
+    return result
+
+
+def _moved(node: Node, term: Term, context: Context) -> tuple[Node, Term]:
+    if isinstance(node, Reshape):
+        return node.source, _reshape(term, node.shape, node.source.shape)
+    if isinstance(node, Transpose):
+        moved = [relabel(factor, [node.permutation[axis] for axis in factor.axes]) for factor in term.factors]
+        return node.source, Term(coefficient=term.coefficient, factors=tuple(moved))
+    if isinstance(node, Slice):
+        return node.source, _slice(node, term)
+    if isinstance(node, Broadcast):
+        return node.source, _broadcast(node, term)
+    if isinstance(node, Contract):
+        weights = None if node.weights is None else karray.lift(np.array(node.weights, dtype=np.int64))
+        return node.source, _insert(term, node.axis, node.source.shape[node.axis], weights)
+    if isinstance(node, Powers):
+        count = node.source.shape[node.axis]
+        return node.source, _insert(term, node.axis, count, karray.powers(context.chi, count))
+    if isinstance(node, Scale):
+        return node.source, _weigh(node, term)
+    if isinstance(node, Window):
+        return node.source, _window(node, term)
+    if isinstance(node, Causal):
+        return node.source, _causal(node, term)
+    if isinstance(node, Rows):
+        return node.source, _rows(node, term, context.values.array(node.indices))
+    raise AssertionError(f"{type(node).__name__} has no transpose")
+
+
+def _shifted(factors: Sequence[Factor], axis: int, by: int) -> tuple[Factor, ...]:
+    """Axes from `axis` on renumbered."""
+    return tuple(relabel(f, [a + by if a >= axis else a for a in f.axes]) for f in factors)
+
+
+def _insert(term: Term, axis: int, count: int, weights: karray.KArray | None) -> Term:
+    factors = _shifted(term.factors, axis, 1)
+    if weights is None and count > 1:
+        return Term(coefficient=term.coefficient, factors=(*factors, Ones(axes=(axis,), extents=(count,))))
+    if weights is None:
+        return Term(coefficient=term.coefficient, factors=factors)
+    return put(factors, term.coefficient, weights, (axis,))
+
+
+def _concat(node: Concat, term: Term) -> list[tuple[Node, Term]]:
+    start, result = 0, []
+    for part in node.parts:
+        length = part.shape[node.axis]
+        result.append((part, restrict(term, node.axis, start, length, node.shape[node.axis])))
+        start += length
+    return result
+
+
+def _joined(term: Term, axes: Sequence[int]) -> tuple[tuple[Factor, ...], karray.KArray, list[int]]:
+    """The factors that do not touch `axes`, the product of those that do, and its axes (of extent above 1)."""
+    touched = term.touching(axes)
+    wide = sorted(axis for factor in touched for axis in factor.axes)
+    extents = {axis: n for factor in touched for axis, n in zip(factor.axes, factor.extents, strict=True)}
+    return term.without(touched), merged(touched, wide, [extents[axis] for axis in wide]), wide
+
+
+def _slice(node: Slice, term: Term) -> Term:
+    count, full = node.shape[node.axis], node.source.shape[node.axis]
+    return _embed(term, node.axis, node.start + node.step * np.arange(count), full) if count != full else term
+
+
+def _embed(term: Term, axis: int, positions: karray.IntArray, full: int) -> Term:
+    """Entries of one axis put at `positions` of an axis of extent `full`, zeros elsewhere."""
+    touched = term.touching([axis])
+    if not touched:
+        one = Sparse(axes=(axis,), extents=(full,), indices=positions, weights=karray.scalar(ONE)[None])
+        return Term(coefficient=term.coefficient, factors=(*term.factors, one))
+    rest = term.without(touched)
+    (factor,) = touched
+    values = factor.dense().reshape(*factor.extents, DEGREE)
+    place = factor.axes.index(axis)
+    whole = np.zeros((*values.shape[:place], full, *values.shape[place + 1 :]), dtype=np.int64)
+    index: list[Any] = [slice(None)] * values.ndim
+    index[place] = positions
+    whole[tuple(index)] = values
+    return put(rest, term.coefficient, whole, factor.axes)
+
+
+def _broadcast(node: Broadcast, term: Term) -> Term:
+    for axis, (wide, narrow) in enumerate(zip(node.shape, node.source.shape, strict=True)):
+        if wide == narrow:
+            continue
+        (factor,) = term.touching([axis])
+        rest = term.without([factor])
+        if factor.axes == (axis,):
+            term = Term(coefficient=base_field.multiply(term.coefficient, factor.sum()), factors=rest)
+            continue
+        place = factor.axes.index(axis)
+        values = karray.total(factor.dense().reshape(*factor.extents, DEGREE), (place,))
+        term = put(rest, term.coefficient, values, [a for a in factor.axes if a != axis])
+    return term
+
+
+def _weigh(node: Scale, term: Term) -> Term:
+    (factor,) = term.touching([node.axis])
+    rest = term.without([factor])
+    values = factor.dense().reshape(*factor.extents, DEGREE)
+    place = factor.axes.index(node.axis)
+    weights = np.array(node.weights, dtype=np.int64).reshape([-1 if i == place else 1 for i in range(values.ndim - 1)])
+    return put(rest, term.coefficient, karray.scale(values, weights), factor.axes)
+
+
+def _causal(node: Causal, term: Term) -> Term:
+    rank = len(node.shape)
+    queries, keys = node.shape[-2:]
+    rest, values, axes = _joined(term, [rank - 2, rank - 1])
+    visible = np.arange(keys) <= np.arange(queries)[:, None] + (keys - queries)
+    shape = [node.shape[axis] if axis >= rank - 2 else 1 for axis in axes]
+    return put(rest, term.coefficient, karray.scale(values, visible.astype(np.int64).reshape(shape)), axes)
+
+
+def _rows(node: Rows, term: Term, indices: karray.IntArray) -> Term:
+    rank, shift = len(node.indices.shape), 1 - len(node.indices.shape)
+    rest, values, axes = _joined(term, range(rank))
+    tail = [axis for axis in axes if axis >= rank]
+    extents = [node.shape[axis] for axis in tail]
+    others = _shifted(rest, rank, shift)
+    count = node.source.shape[0]
+    flat = values.reshape(indices.size, *extents, DEGREE)
+    if count == 1:
+        return put(others, term.coefficient, karray.total(flat, (0,)), [axis + shift for axis in tail])
+    if not tail:
+        found = Sparse(axes=(0,), extents=(count,), indices=indices.reshape(-1).astype(np.int64), weights=flat)
+        return Term(coefficient=term.coefficient, factors=(*others, found))
+    spread = np.zeros((count, *extents, DEGREE), dtype=np.int64)
+    np.add.at(spread, indices.reshape(-1), flat)
+    return put(others, term.coefficient, spread % P, [0, *(axis + shift for axis in tail)])
+
+
+def _window(node: Window, term: Term) -> Term:
+    axis = node.axis
+    rest, values, axes = _joined(term, [axis, axis + 1])
+    kernel, out = node.shape[axis : axis + 2]
+    others = [a for a in axes if a not in (axis, axis + 1)]
+    extents = [node.shape[a] for a in others]
+    present = [a for a in (axis, axis + 1) if a in axes]
+    values = np.transpose(values, [*(axes.index(a) for a in [*others, *present]), len(axes)])
+    values = values.reshape(*extents, kernel, out, DEGREE)
+    full = node.source.shape[axis]
+    spread = np.zeros((*extents, full, DEGREE), dtype=np.int64)
+    for i in range(kernel):
+        places = np.arange(out) * node.stride + i * node.dilation - node.pad
+        valid = (places >= 0) & (places < full)
+        # Within one i the places differ, so plain indexing adds each entry once.
+        spread[..., places[valid], :] += values[..., i, valid, :]
+    moved = [a - 1 if a > axis else a for a in others]
+    return put(_shifted(rest, axis + 1, -1), term.coefficient, spread % P, [*moved, axis])
+
+
+def _reshape(term: Term, shape: Shape, source: Shape) -> Term:
+    coefficient, factors = term.coefficient, list(term.factors)
+    result: list[Factor] = []
+    runs = axis_runs(shape, source)
+    while runs:
+        new, old = runs.pop(0)
+        touched = [f for f in factors if set(f.axes) & set(new)]
+        # A joint factor over several runs joins them.
+        more = [run for run in runs if any(set(f.axes) & set(run[0]) for f in touched)]
+        while more:
+            runs = [run for run in runs if run not in more]
+            new = sorted([*new, *(axis for run in more for axis in run[0])])
+            old = sorted([*old, *(axis for run in more for axis in run[1])])
+            touched = [f for f in factors if set(f.axes) & set(new)]
+            more = [run for run in runs if any(set(f.axes) & set(run[0]) for f in touched)]
+        result += _regroup(touched, new, old, shape, source)
+    return Term(coefficient=coefficient, factors=tuple(result))
+
+
+def _regroup(touched: list[Factor], new: list[int], old: list[int], shape: Shape, source: Shape) -> list[Factor]:
+    extents = tuple(source[axis] for axis in old)
+    if len(touched) == 1 and touched[0].axes == tuple(new):
+        moved = relabel(touched[0], old)
+        if isinstance(moved, Eq) and len(old) == 1:
+            return [moved]
+        if isinstance(moved, Eq) and moved.start == 0:
+            return split_eq(Eq(axes=tuple(old), extents=extents, point=moved.point))
+        if isinstance(moved, Ones):
+            return [Ones(axes=(axis,), extents=(source[axis],)) for axis in old]
+        if not isinstance(moved, Sparse):
+            return [Dense(axes=tuple(old), extents=extents, values=moved.dense())]
+        return [Sparse(axes=tuple(old), extents=extents, indices=moved.indices, weights=moved.weights)]
+    joined = _joined_eq(touched, new, shape)
+    if joined is not None and len(old) == 1:
+        return [Eq(axes=tuple(old), extents=extents, point=joined)]
+    values = merged(touched, new, [shape[axis] for axis in new])
+    return [Dense(axes=tuple(old), extents=extents, values=values.reshape(-1, DEGREE))]
+
+
+def _joined_eq(touched: list[Factor], new: list[int], shape: Shape) -> tuple[Extension, ...] | None:
+    """Eq factors of the axes `new` as one eq of their flattened index; None where that is not an eq."""
+    point: tuple[Extension, ...] = ()
+    for position, axis in enumerate(reversed(new)):
+        found = [f for f in touched if f.axes == (axis,)]
+        if len(found) != 1 or not isinstance(found[0], Eq) or found[0].start:
+            return None
+        bits = bits_of(shape[axis])
+        if position < len(new) - 1 and shape[axis] != 1 << bits:
+            return None
+        point = (*point, *found[0].point[:bits]) if len(found[0].point) == bits else ()
+        if not point:
+            return None
+    return point
+
+
+def spread(term: Term, shape: Shape, ranges: Sequence[tuple[int, int]]) -> Term:
+    """A functional of a box as one of the whole tensor."""
+    for axis, (start, length) in enumerate(ranges):
+        if length != shape[axis]:
+            term = _embed(term, axis, start + np.arange(length), shape[axis])
+    return term
+
+
+__all__ = ["Context", "ProductTerm", "Pulled", "at_chi", "product_term", "pull_back", "spread"]

@@ -1,0 +1,14 @@
+"""Hot loops: numba functions over LLVM vectors of sixteen lanes, each held to the slow reference in `field` by tests.
+
+| module | what it is for |
+|---|---|
+| `lanes` | arithmetic of F and K on sixteen lanes, as instructions |
+| `extension` | folds, eq tables, products over K |
+| `sums` | rounds of sumchecks |
+| `transform` | number-theoretic transforms of interleaved columns |
+| `codewords` | combining and folding codewords, the verifier's positions |
+| `hashing` | BLAKE3 of many rows, Merkle paths, grinding |
+| `operands` | integers against elements of K |
+| `canonical` | short vectors in canonical form |
+| `arrays` | layouts and conversions |
+"""

@@ -1,0 +1,71 @@
+"""Integers against elements of K: operands folded along axes, leaves' denominators, residues.
+
+Values are signed integers as programs hold them, weights canonical `[n, 5]` int64. A sum of products of 31-bit
+weights with b-bit
+values is reduced every 2^(31 - b) rows, so int64 never overflows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..field import P
+from .lanes import BASE_BLOCK_BYTES, EXTENSION_BLOCK_BYTES, ExtensionLanes, vector_intrinsic
+
+_P = np.int64(P)
+_MONTGOMERY = np.uint64((1 << 32) % P)
+_EXT = np.uint64(EXTENSION_BLOCK_BYTES)
+_BASE = np.uint64(BASE_BLOCK_BYTES)
+COLUMNS_A_BLOCK = 256
+
+
+@njit(cache=True, nogil=True)
+def fold_rows(values, weights, rows_a_turn, out, begin, end):
+    """out[:, j] = sum over i of weights[i] values[i, j] for columns begin .. end; out int64 `[5, m]`, canonical."""
+    total = np.zeros((5, COLUMNS_A_BLOCK), np.int64)
+    for first in range(begin, end, COLUMNS_A_BLOCK):
+        width = min(COLUMNS_A_BLOCK, end - first)
+        total[:] = 0
+        since = 0
+        for i in range(values.shape[0]):
+            for c in range(5):
+                weight = weights[i, c]
+                for j in range(width):
+                    total[c, j] += weight * np.int64(values[i, first + j])
+            since += 1
+            if since == rows_a_turn:
+                since = 0
+                for c in range(5):
+                    for j in range(width):
+                        total[c, j] %= _P
+        for c in range(5):
+            for j in range(width):
+                out[c, first + j] = total[c, j] % _P
+
+
+@njit(cache=True, nogil=True)
+def residue_words(values, out):
+    """Signed integers, flat, to Montgomery words."""
+    for i in range(values.shape[0]):
+        canonical = np.uint64(np.int64(values[i]) % _P)
+        out[i] = np.uint32(canonical * _MONTGOMERY % np.uint64(_P))
+
+
+def _emit_subtract_scaled(k: ExtensionLanes, factor: Any, values: Any, out: Any) -> None:
+    k.store(k.sub(k.load(out), k.scale(k.load(factor), k.base.load(values))), out)
+
+
+_subtract_scaled = vector_intrinsic(_emit_subtract_scaled, 3)
+
+
+@njit(cache=True, nogil=True)
+def subtract_scaled(factor, values, out, begin, end):
+    """out -= factor * values for blocks begin .. end: factor a splat over K, values over F, out over K."""
+    scalar, source = np.uint64(factor.ctypes.data), np.uint64(values.ctypes.data)
+    target = np.uint64(out.ctypes.data)
+    for index in range(begin, end):
+        block = np.uint64(index)
+        _subtract_scaled(scalar, source + block * _BASE, target + block * _EXT)

@@ -1,0 +1,299 @@
+"""The prover: PROTOCOL.md, section 4, message by message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from attrs import define, field
+
+from lazai_core.api.compute import CancelToken
+from lazai_core.api.proof import Statement
+
+from . import scalars as f
+from .circuit import karray
+from .circuit.check import has_challenge
+from .circuit.functional import Term, merged
+from .circuit.karray import IntArray, KArray
+from .circuit.nodes import Broadcast, Node, Powers, Reshape, Sum
+from .circuit.pullback import Context, ProductTerm, Pulled, at_chi
+from .circuit.relations import Circuit
+from .circuit.witness import Values, Witness, make_witness
+from .claims import (
+    CommittedClaims,
+    LookupChallenges,
+    by_commitment,
+    equality_claims,
+    equality_variables,
+    joined,
+    lookup_claims,
+    merged_leaves,
+    merged_products,
+    operand_claims,
+)
+from .commitment import Committed, commit, open_weighted
+from .expansion import LANES, fill_commitment, fold_operand, padded_cells, residues, weights_over
+from .field import DEGREE, Extension, P
+from .fractions import prove_zero_sum
+from .kernels.arrays import MONTGOMERY, MONTGOMERY_INVERSE, Words, splat
+from .kernels.operands import subtract_scaled
+from .messages import Sender
+from .model_key import StarkProvingKey, circuit_of, commitment_variables
+from .opening import begin
+from .products import Stack, folded_operand, prove_products, weight_cells
+from .regions import IDENTITY_POWER, Leaves, Region, leaves_of
+from .workers import split
+
+LOG_LANES = 4
+
+
+Progress = Callable[[str], None]
+
+
+@define(kw_only=True)
+class StageTimes:
+    """Wall time of each stage in nanoseconds, in order, for people."""
+
+    stages: dict[str, int] = field(factory=dict)
+    _name: str = ""
+    _started: int = 0
+
+    def enter(self, name: str) -> None:
+        """End the current stage and begin another."""
+        self.leave()
+        self._name, self._started = name, time.perf_counter_ns()
+
+    def leave(self) -> None:
+        """End the current stage."""
+        if self._name:
+            spent = time.perf_counter_ns() - self._started
+            self.stages[self._name] = self.stages.get(self._name, 0) + spent
+            self._name = ""
+
+
+def prove(
+    key: StarkProvingKey,
+    statement: Statement,
+    trace: Sequence[IntArray],
+    cancel: CancelToken,
+    times: StageTimes | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """Proof bytes for a traced run (arrays by value index). Raises Cancelled, UnsupportedProgram."""
+    times = times or StageTimes()
+
+    def stage(name: str) -> None:
+        cancel.raise_if_cancelled()
+        times.enter(name)
+        if progress is not None:
+            progress(name)
+
+    stage("circuit")
+    circuit = circuit_of(key.program, int.from_bytes(statement.input[:4], "big"), key.weight_key)
+    leaves = leaves_of(circuit)
+    stage("witness")
+    witness = make_witness(circuit, key.constants, trace)
+    channel = Sender(begin(key.weight_key.parameters, key.verifying_key, statement))
+    stage("commit")
+    arrays = dict(enumerate(witness.columns))
+    cells = fill_commitment(circuit.activations, commitment_variables(circuit.activations), arrays)
+    committed = commit(cells, key.weight_key.parameters.activations)
+    channel.send_digests("activations", committed.cap)
+    run = _Run(circuit, leaves, witness, channel, key, committed)
+    stage("lookups")
+    run.lookups()
+    stage("products")
+    run.products()
+    stage("open activations")
+    run.open_activations()
+    stage("open weights")
+    run.open_weights()
+    times.leave()
+    return channel.proof()
+
+
+class _Run:
+    def __init__(
+        self,
+        circuit: Circuit,
+        leaves: Leaves,
+        witness: Witness,
+        channel: Sender,
+        key: StarkProvingKey,
+        committed: Committed,
+    ) -> None:
+        self.circuit, self.leaves, self.channel, self.key, self.committed = circuit, leaves, channel, key, committed
+        self.values = witness.values
+        chi = channel.challenge("chi")
+        alpha, beta = channel.challenges("lookup", 2)
+        self.context = Context(chi=chi, values=witness.values)
+        self.lookup_challenges = LookupChallenges(alpha=alpha, beta=beta)
+        self.first, self.second = Pulled(), Pulled()
+
+    def lookups(self) -> None:
+        numerators, denominators = leaf_fractions(self.leaves, self.lookup_challenges, self.context)
+        claim = prove_zero_sum(numerators, denominators, self.channel)
+        mix, equality_mix = self.channel.challenges("claims", 2)
+        point = self.channel.challenges("equalities", equality_variables(self.circuit))
+        lookup_claims(self.leaves, self.lookup_challenges, claim, mix, self.context, self.first)
+        equality_claims(self.circuit, point, equality_mix, self.context, self.first)
+
+    def products(self) -> None:
+        merged = merged_leaves(self.first)
+        self.first_claims = by_commitment(merged)
+        products = merged_products(self.first)
+        self.channel.send_elements("sums", [claimed_sum(claims, self.values) for claims in self.first_claims])
+        stacks = make_stacks(products, self.context)
+        point, operands = prove_products(products, stacks, self.channel)
+        mix = self.channel.challenge("operands")
+        operand_claims(products, point, operands, mix, self.context, self.second)
+        assert not self.second.products, "operands of products are linear forms"
+        self.second_claims = by_commitment(merged_leaves(self.second))
+        self.channel.send_elements("operand sum", [claimed_sum(self.second_claims[0], self.values)])
+        self.join = self.channel.challenge("join")
+
+    def open_activations(self) -> None:
+        claims = joined(self.first_claims[0], self.second_claims[0], self.join)
+        weights = weights_over(self.circuit.activations, self.committed.shape.variables, claims)
+        open_weighted(self.committed, weights, self.channel)
+
+    def open_weights(self) -> None:
+        claims = joined(self.first_claims[1], self.second_claims[1], self.join)
+        if not claims.terms:
+            return
+        committed = self.key.committed
+        weights = weights_over(self.circuit.weights, committed.shape.variables, claims)
+        open_weighted(committed, weights, self.channel)
+
+
+def claimed_sum(claims: CommittedClaims, values: Values) -> Extension:
+    """The functionals' value on the prover's tensors."""
+    return f.sum_all([apply_term(term, values.array(leaf)) for leaf, term in claims.terms])
+
+
+def apply_term(term: Term, array: IntArray) -> Extension:
+    """One functional on one integer tensor: the largest factor's axes are folded away first."""
+    wide = [axis for axis, extent in enumerate(array.shape) if extent > 1]
+    if not wide:
+        return f.scale(term.coefficient, int(array.reshape(-1)[0]) % P)
+    first, *others = sorted(term.factors, key=lambda factor: -factor.count)
+    kept = [axis for axis in wide if axis not in first.axes]
+    squeezed = array.reshape([array.shape[axis] for axis in wide])
+    places = {axis: place for place, axis in enumerate(wide)}
+    folded = fold_operand(squeezed, [places[a] for a in first.axes], [places[a] for a in kept], first.dense())
+    if not kept:
+        return f.multiply(term.coefficient, karray.element(folded.reshape(DEGREE)))
+    rest = merged(others, kept, [array.shape[axis] for axis in kept])
+    return f.multiply(term.coefficient, karray.element(karray.dot(folded, rest)))
+
+
+def values_in_extension(node: Node, context: Context) -> tuple[KArray | IntArray, bool]:
+    """A linear form's values: integers, or elements of K where chi is in the form."""
+    if not has_challenge(node):
+        return context.values.array(node), False
+    return _at_chi(node, context), True
+
+
+def _at_chi(node: Node, context: Context) -> KArray:
+    if not has_challenge(node):
+        return karray.lift(np.asarray(context.values.wide(node) % P, dtype=np.int64))
+    if isinstance(node, Powers):
+        inner = _at_chi(node.source, context)
+        weights = karray.powers(context.chi, node.source.shape[node.axis])
+        weights = weights.reshape([-1 if i == node.axis else 1 for i in range(inner.ndim - 1)] + [DEGREE])
+        return karray.total(karray.multiply(inner, weights), (node.axis,))
+    if isinstance(node, Reshape):
+        return _at_chi(node.source, context).reshape(*node.shape, DEGREE)
+    if isinstance(node, Broadcast):
+        return np.broadcast_to(_at_chi(node.source, context), (*node.shape, DEGREE))
+    assert isinstance(node, Sum), type(node).__name__
+    total = np.zeros((*node.shape, DEGREE), dtype=np.int64) + karray.scalar(at_chi(node.constant, context.chi))
+    for coefficients, part in node.parts:
+        factor = karray.scalar(at_chi(coefficients, context.chi))
+        total = karray.add(total, karray.multiply(_at_chi(part, context), factor))
+    return total
+
+
+def make_stacks(products: Sequence[ProductTerm], context: Context) -> list[Stack]:
+    """Fold all operands and stack the products by their number of variables."""
+    groups: dict[int, list[int]] = {}
+    for index, product in enumerate(products):
+        groups.setdefault(product.variables, []).append(index)
+    stacks = []
+    for variables, members in sorted(groups.items()):
+        cells = []
+        for member in members:
+            product = products[member]
+            left, left_wide = values_in_extension(product.node.left, context)
+            right, right_wide = values_in_extension(product.node.right, context)
+            cells.append(
+                (
+                    weight_cells(product),
+                    folded_operand(product, "left", left, left_wide),
+                    folded_operand(product, "right", right, right_wide),
+                )
+            )
+        stacks.append(Stack.of(variables, members, cells))
+    return stacks
+
+
+def leaf_fractions(leaves: Leaves, challenges: LookupChallenges, context: Context) -> tuple[Words, Words]:
+    """Numerators and denominators of all leaves, in blocks."""
+    blocks = (1 << leaves.variables) // LANES
+    p = np.zeros((blocks, DEGREE, LANES), dtype=np.uint32)
+    q = np.zeros((blocks, DEGREE, LANES), dtype=np.uint32)
+    used = sum(1 << region.piece.bits for region in leaves.regions)
+    q[used // LANES :, 0, :] = MONTGOMERY
+    powers = [f.power(challenges.alpha, index) for index in range(IDENTITY_POWER)]
+    small: list[tuple[Region, Words, list[Words]]] = []
+    for region in leaves.regions:
+        forms = [residues(padded_cells(context.values.wide(form), region.piece)) for form in region.forms]
+        numerators = _numerators(region, context)
+        if region.piece.bits < LOG_LANES:
+            small.append((region, numerators, forms))
+            continue
+        first, count = region.offset // LANES, (1 << region.piece.bits) // LANES
+        target = q[first : first + count]
+        target[:] = splat(challenges.constant(region.identity))
+        for form, power in zip(forms, powers, strict=False):
+            factor = splat(power)
+
+            def run(begin: int, end: int, c: Words = factor, v: Words = form, o: Words = target) -> None:
+                subtract_scaled(c, v, o, begin, end)
+
+            split(count, run)
+        p[first : first + count, 0, :] = numerators.reshape(-1, LANES)
+    for region, numerators, forms in small:
+        _write_small(region, numerators, forms, powers, challenges, p, q)
+    return p, q
+
+
+def _numerators(region: Region, context: Context) -> Words:
+    """One on true cells of a lookup, minus the multiplicity on a table's rows, zero in the padding."""
+    if region.multiplicity is None:
+        true = padded_cells(np.ones(region.shape, dtype=np.int8), region.piece)
+        return true.astype(np.uint32) * np.uint32(MONTGOMERY)
+    counts = context.values.columns[region.multiplicity.column]
+    return residues(padded_cells(-counts.astype(np.int64), region.piece))
+
+
+def _write_small(
+    region: Region,
+    numerators: Words,
+    forms: Sequence[Words],
+    powers: Sequence[Extension],
+    challenges: LookupChallenges,
+    p: Words,
+    q: Words,
+) -> None:
+    """A region of fewer cells than lanes, element by element."""
+    constant = challenges.constant(region.identity)
+    for cell in range(1 << region.piece.bits):
+        key = constant
+        for form, power in zip(forms, powers, strict=False):
+            value = int(form[cell]) * MONTGOMERY_INVERSE % P
+            key = f.subtract(key, f.scale(power, value))
+        block, lane = divmod(region.offset + cell, LANES)
+        q[block, :, lane] = [coefficient * MONTGOMERY % P for coefficient in key]
+        p[block, 0, lane] = numerators[cell]
