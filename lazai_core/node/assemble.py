@@ -31,7 +31,7 @@ from lazai_core.runtime.options import RuntimeOptions
 
 from .blueprint import Blueprint, Part
 from .charged_service import ChargedService
-from .guarded import GuardedPrecompile, GuardedProofSystem
+from .guarded import guard
 from .identity import load_identity
 from .injection import Need, call_build
 from .lazy_coprocessor import LazyCoprocessor
@@ -128,13 +128,9 @@ class _Assembly:
             self._stack.callback(lazy.close)
             return lazy
         made = self._call(part)
-        if part.kind is Kind.PROOF_SYSTEM:
-            return GuardedProofSystem(made, part.offer.candidate)
-        if part.kind is Kind.PRECOMPILE:
-            return GuardedPrecompile(made, part.offer.name, part.offer.candidate)
         if part.kind is Kind.STORAGE:
             self._stack.callback(made.close)
-        return made
+        return guard(part.kind, made, part.offer)
 
     def _call(self, part: Part) -> Any:
         def build() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +25,17 @@ from lazai_core.api.proof import AcceptancePolicy, Verdict
 from lazai_core.api.types import Gas
 from lazai_core.chain.witness import BlockFull
 from lazai_core.lazvm.records import RecordVerifier
-from lazai_core.node.guarded import PLUGIN_FAILED, GuardedPrecompile, GuardedProofSystem
-from lazai_core.registry.discover import Candidate
+from lazai_core.node.assemble import assemble
+from lazai_core.node.guarded import (
+    PLUGIN_FAILED,
+    GuardedConsensus,
+    GuardedGasPolicy,
+    GuardedPrecompile,
+    GuardedProofSystem,
+)
+from lazai_core.registry.discover import BUILT_IN, Candidate
 from lazai_core.testing.chain_port import MemoryState, precompile_call
+from tests.e2e.solo import gas_points, plan, write_folder
 from tests.unit.lazvm.signing_system import SigningSystem
 from tests.unit.lazvm.test_records import JOB, RECORD
 
@@ -91,6 +100,18 @@ def test_a_failing_proof_system_refuses_and_is_named(error: BaseException) -> No
     assert "culprit" in support.reason
 
 
+def test_errors_of_the_tree_that_a_verifier_may_not_raise_are_failures_too() -> None:
+    system = GuardedProofSystem(RaisingSystem(EncodingError("a reader's own")), CULPRIT)
+
+    with pytest.raises(ProofRejected, match=r"plugin: .*culprit"):
+        system.verify(KEY, KEY, RECORD.proof, ACCEPT)
+    with pytest.raises(ProofMalformed):
+        system.verification_gas(KEY, 85, MemoryState())
+    storage = GuardedProofSystem(RaisingSystem(StorageError("full")), CULPRIT)
+    with pytest.raises(StorageError):
+        storage.verify(KEY, KEY, RECORD.proof, ACCEPT)
+
+
 def test_documented_errors_and_answers_of_a_proof_system_pass() -> None:
     error = UnsupportedProgram("no")
     with pytest.raises(UnsupportedProgram) as caught:
@@ -146,3 +167,45 @@ def test_answers_of_another_type_are_failures() -> None:
             with pytest.raises(PrecompileRevert):
                 method(precompile_call(b""))
     assert GuardedPrecompile(OtherPrecompile(lambda: Gas(7)), "median", CULPRIT).required_gas(precompile_call(b"")) == 7
+
+
+class Nothing:
+    """Lacks every method: whatever is called fails."""
+
+    name = "nothing"
+    version = 1
+
+
+def test_a_failing_gas_policy_and_engine_are_named() -> None:
+    policy, engine = GuardedGasPolicy(Nothing(), CULPRIT), GuardedConsensus(Nothing(), CULPRIT)  # type: ignore[arg-type]
+
+    for call in (
+        lambda: policy.compute_gas(KEY, KEY, KEY),
+        lambda: policy.quote(KEY, KEY, KEY, KEY, KEY),
+        lambda: policy.next_base_fees(KEY),
+        lambda: policy.compute_gas_target(KEY),
+        lambda: policy.evm_gas(KEY, KEY, KEY),
+        lambda: engine.step(KEY),
+        lambda: engine.verify_certificate(KEY, KEY, KEY),
+        engine.status,
+    ):
+        with pytest.raises(PluginBroken, match=r"(?s)culprit.*nothing raised.*AttributeError"):
+            call()
+
+
+def test_the_failure_of_a_gas_policy_inside_a_precompile_is_its_own() -> None:
+    policy = GuardedGasPolicy(Nothing(), CULPRIT)  # type: ignore[arg-type]
+    precompile = GuardedPrecompile(OtherPrecompile(lambda: policy.next_base_fees(KEY)), "ai-call", BUILT_IN)
+
+    with pytest.raises(PrecompileRevert, match="culprit") as caught:
+        precompile.required_gas(precompile_call(b""))
+    assert caught.value.data == PLUGIN_FAILED
+
+
+def test_a_blueprint_of_guarded_parts(tmp_path: Path) -> None:
+    node = assemble(plan(write_folder(tmp_path, storage="memory"), points=gas_points()))
+    try:
+        assert isinstance(node.room.host._engine, GuardedConsensus)
+        assert isinstance(node.room.vm._gas_policy, GuardedGasPolicy)
+    finally:
+        node.close()
