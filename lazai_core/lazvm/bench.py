@@ -130,9 +130,7 @@ def _machine(store: KeyValueStore, keys: Sequence[bytes]) -> LazVM:
         balances={account: Wei(10**24) for account in accounts},
         contracts={**contracts, _TOKEN: GenesisContract(code=runtime_code("Token"), storage=balances)},
     )
-    return LazVM(
-        genesis=genesis, store=store, precompiles={}, gas_policy=_StillFees(), verify_record=_no_records
-    )
+    return LazVM(genesis=genesis, store=store, precompiles={}, gas_policy=_StillFees(), verify_record=_no_records)
 
 
 def _signed_blocks(keys: Sequence[bytes]) -> Iterator[list[bytes]]:
@@ -173,9 +171,7 @@ class _StillFees:
         return Gas(0)
 
     def quote(self, kind: JobKind, planned: ResourceUsage, fees: FeeState, state: StatePort, tip: Wei) -> GasQuote:
-        return GasQuote(
-            gas_ai=Gas(0), gas_inference=Gas(0), compute_gas=Gas(0), price_per_gas=Wei(0), cost_max=Wei(0)
-        )
+        return GasQuote(gas_ai=Gas(0), gas_inference=Gas(0), compute_gas=Gas(0), price_per_gas=Wei(0), cost_max=Wei(0))
 
     def evm_gas(self, compute_gas: Gas, base_fee_per_gas: Wei, compute_base_fee_per_gas: Wei) -> Gas:
         return Gas(0)

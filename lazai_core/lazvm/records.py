@@ -51,9 +51,7 @@ class RecordVerifier:
         if system is None:
             raise InvalidBlock(f"job {job.job_id.hex()} asks for {job.proof_system!r}", check="proof system")
         data = read_verifying_key(state, job.model, system.name) or b""
-        key = VerifyingKey(
-            system=system.name, version=system.version, program_digest=job.model, data=data
-        )
+        key = VerifyingKey(system=system.name, version=system.version, program_digest=job.model, data=data)
         name = domain_hash("lazai/record-verdict/v1", job.job_id, record.encode(), key.digest)
         known = self._verdicts.get(name)
         if known is None:

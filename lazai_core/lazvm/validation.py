@@ -75,6 +75,4 @@ def _require_account(transaction: Transaction, state: Any) -> None:
     needed = transaction.gas * transaction.max_fee_per_gas + transaction.value
     balance = state.get_balance(sender)
     if balance < needed:
-        raise InvalidTransaction(
-            f"{to_hex(sender)} has {balance} wei, the transaction may cost {needed} wei"
-        )
+        raise InvalidTransaction(f"{to_hex(sender)} has {balance} wei, the transaction may cost {needed} wei")

@@ -143,13 +143,9 @@ class LazVM:
         except BlockFull as cause:
             return CallOutcome(succeeded=False, output=b"", gas_used=limit, error=f"no block can hold it: {cause}")
 
-    def build_block(
-        self, plan: BlockPlan, records: Mapping[JobId, ComputeRecord] | None = None
-    ) -> BuiltBlock:
+    def build_block(self, plan: BlockPlan, records: Mapping[JobId, ComputeRecord] | None = None) -> BuiltBlock:
         """Fill a block on the head with what can be executed now."""
-        opened = self._open_block(
-            plan.timestamp, plan.proposer, records or {}, plan.validators, plan.next_validators
-        )
+        opened = self._open_block(plan.timestamp, plan.proposer, records or {}, plan.validators, plan.next_validators)
         waiting: list[tuple[bytes, ComputeJob]] = []
         refused: list[tuple[bytes, LazAIError]] = []
         left_over: list[bytes] = []

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from math import sqrt
 from pathlib import Path
@@ -27,7 +28,13 @@ from lazai_core.api.types import (
 )
 from lazai_core.chain.abi import encode_call
 from lazai_core.chain.block import validators_hash
-from lazai_core.chain.system_calls import DEPOSIT, REGISTER_MODEL, STORE_CONSTANTS, InferInlineCall
+from lazai_core.chain.system_calls import (
+    DEPOSIT,
+    REGISTER_MODEL,
+    SET_VERIFYING_KEY,
+    STORE_CONSTANTS,
+    InferInlineCall,
+)
 from lazai_core.config import load_config
 from lazai_core.registry import Kind, discover, load_catalog
 
@@ -40,6 +47,8 @@ from .identity import KeyIdentity, Secret, new_private_key
 from .logs import configure_logs
 from .supervisor import running
 
+STARK = "stark"
+"""Name of the proof system that the demonstration also uses where its plugin is installed."""
 DEPOSIT_WEI = 10**19
 REGISTER_GAS = 25_000_000
 DEPOSIT_GAS = 200_000
@@ -59,6 +68,7 @@ class _Demo:
     report: DemoReport
     wallet_key: Secret = field(factory=new_private_key)
     receipts: list[Path] = field(factory=list)
+    with_stark: bool = False
     facts: dict[str, Any] = field(factory=dict)
 
 
@@ -117,13 +127,11 @@ def _show_model(step: Step, model: DemoModel) -> None:
 def _make_node(demo: _Demo, step: Step, models: tuple[DemoModel, ...]) -> Node:
     home = demo.folder / "node"
     wallet = KeyIdentity(demo.wallet_key).address
-    _lazai("init", str(home), "--name", "demo", "--fund", to_hex(wallet))
-    config_path = home / "node.toml"
-    with config_path.open("a", encoding="utf-8") as file:
-        for model in models:
-            file.write(f'\n[[model]]\npath = "{model.folder.as_posix()}"\n')
-    loaded = load_config(config_path)
     catalog = load_catalog(discover())
+    demo.with_stark = any(offer.name == STARK for offer in catalog.offers(Kind.PROOF_SYSTEM))
+    config_path = _write_config(demo, home, models)
+    _lazai("init", "--config", str(config_path), "--fund", to_hex(wallet))
+    loaded = load_config(config_path)
     if not any(choice.name == "openai" for choice in loaded.config.choices()):
         catalog.find(Kind.SERVICE, "openai")
         raise PluginMissing("the new node has no HTTP API", hint="python -m pip install lazai-api-openai")
@@ -143,6 +151,20 @@ def _make_node(demo: _Demo, step: Step, models: tuple[DemoModel, ...]) -> Node:
     step.show("genesis", f"{to_hex(blueprint.genesis.hash)}, chain {blueprint.genesis.chain_id}")
     step.show("parts", ", ".join(part.key for part in blueprint.parts))
     return node
+
+
+def _write_config(demo: _Demo, home: Path, models: tuple[DemoModel, ...]) -> Path:
+    """The configuration that `lazai init` would write, with the models, and with STARK where it is installed."""
+    template = demo.folder / "template"
+    _lazai("init", str(template), "--name", "demo")
+    home.mkdir()
+    config_path = home / "node.toml"
+    text = (template / "node.toml").read_text(encoding="utf-8")
+    if demo.with_stark:
+        text += f'\n[[proof]]\nuse = "{STARK}"\n'
+    text += "".join(f'\n[[model]]\npath = "{model.folder.as_posix()}"\n' for model in models)
+    config_path.write_text(text, encoding="utf-8")
+    return config_path
 
 
 def _free_port() -> int:
@@ -170,6 +192,9 @@ async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> N
             await _save_receipts(demo, step, wallet, answer)
         with report.step("Read the same answer inside the virtual machine, in a view call") as (step, _):
             await _inline(step, node, wallet, digits, answer)
+        if demo.with_stark:
+            with report.step("Prove the same digit with STARK: nobody needs to run the model again") as (step, _):
+                await _prove_digit(demo, step, node, wallet, digits)
         with report.step("Embed two sentences with MiniLM through the OpenAI API") as (step, _):
             answer = await asyncio.to_thread(_ask_embeddings, wallet)
             _show_embeddings(step, answer)
@@ -200,10 +225,13 @@ async def _register(step: Step, wallet: DemoWallet, models: tuple[DemoModel, ...
         move(done, len(models))
 
 
-def _ask_digit(wallet: DemoWallet, digits: Digits) -> dict[str, Any]:
+def _ask_digit(wallet: DemoWallet, digits: Digits, proof_system: str = "") -> dict[str, Any]:
     tensor = {"name": "pixels", "shape": [1, 64], "datatype": "FP32", "data": list(digits.pixels)}
     name = digits.served.name
-    return wallet.ask(f"/v2/models/{name}/infer", {"inputs": [tensor]}, model=name)
+    body: dict[str, Any] = {"inputs": [tensor]}
+    if proof_system:
+        body["lazai"] = {"proof_system": proof_system}
+    return wallet.ask(f"/v2/models/{name}/infer", body, model=name)
 
 
 def _show_digit(step: Step, digits: Digits, answer: dict[str, Any]) -> None:
@@ -263,6 +291,25 @@ async def _inline(step: Step, node: Node, wallet: DemoWallet, digits: Digits, an
     same = _inline_scores(digits, output) == scores
     step.show("view call", f"inferInline gives {'the same scores, bit by bit' if same else 'OTHER SCORES'}")
     step.note(same_as_settled=same)
+
+
+async def _prove_digit(demo: _Demo, step: Step, node: Node, wallet: DemoWallet, digits: Digits) -> None:
+    """Put the model's verifying key on chain, then ask for the digit with a proof."""
+    model = digits.served.model
+    system = node.room.proofs[STARK]
+    key = (await asyncio.to_thread(system.prepare, model.program, model)).verifying_key.data
+    data = encode_call(SET_VERIFYING_KEY, digits.served.digest, STARK, key)
+    status = await wallet.transact(MODEL_REGISTRY_ADDRESS, data, gas=STORE_GAS)
+    step.show("verifying key", f"{len(key):,} bytes kept in state, {status.gas_used:,} gas")
+    started = time.perf_counter()
+    answer = await asyncio.to_thread(_ask_digit, wallet, digits, STARK)
+    seconds = time.perf_counter() - started
+    scores = next(item["data"] for item in answer["outputs"] if item["name"] == "scores")
+    found = max(range(len(scores)), key=lambda index: scores[index])
+    step.show("answer", f"{found}, proved and settled {seconds:.2f} s after the request")
+    step.note(proof_system=STARK, verifying_key_bytes=len(key), request_seconds=round(seconds, 3))
+    _show_settlement(step, answer)
+    await _save_receipts(demo, step, wallet, answer)
 
 
 def _digit_input(digits: Digits) -> bytes:

@@ -160,9 +160,7 @@ class GuardedPrecompile:
 
     def _guarded(self, moment: str, call: Callable[[], T]) -> T:
         try:
-            return _allowing(
-                _PRECOMPILE_MAY_RAISE, self._candidate, f"{moment} of precompile {self._name}", call
-            )
+            return _allowing(_PRECOMPILE_MAY_RAISE, self._candidate, f"{moment} of precompile {self._name}", call)
         except PluginBroken as error:
             # Where the gas policy failed inside the precompile, it is the gas policy's plugin that is named.
             blamed = error.__cause__ if isinstance(error.__cause__, PluginBroken) else error

@@ -35,8 +35,7 @@ class TestFreivalds(ProofSystemConformance):
 
     def test_it_proves_dense_layers_and_says_what_it_does_not(self, entry: ProofSystemEntry) -> None:
         supported = {
-            sample.name: entry.build().supports(sample.model.program)
-            for sample in (perceptron(), perceptron_batch())
+            sample.name: entry.build().supports(sample.model.program) for sample in (perceptron(), perceptron_batch())
         }
 
         assert all(support.supported for support in supported.values())
@@ -79,7 +78,5 @@ def test_projection_agrees_with_big_integers(columns: int) -> None:
 
     found = projection.project(matrix, vector)
 
-    expected = [
-        sum(int(a) * b for a, b in zip(row, vector, strict=True)) % projection.PRIME for row in matrix.tolist()
-    ]
+    expected = [sum(int(a) * b for a, b in zip(row, vector, strict=True)) % projection.PRIME for row in matrix.tolist()]
     assert found == expected

@@ -91,9 +91,7 @@ def register(config: Path, encoder: CompiledModel) -> None:
 def expected_vectors(served: Served) -> list[list[float]]:
     from lazai_core.exact.reference import run_job
 
-    embedder = ExactEmbedder(
-        served.encoder.program, FileTokenizer(served.folder / "models" / NAME / "tokenizer.json")
-    )
+    embedder = ExactEmbedder(served.encoder.program, FileTokenizer(served.folder / "models" / NAME / "tokenizer.json"))
     outputs = [run_job(served.encoder.model, embedder.job_input(text)).output_bytes() for text in TEXTS]
     return [list(embedder.vector(output)) for output in outputs]
 

@@ -233,5 +233,3 @@ def build_ai_call(gas_policy: GasPolicy, chain: ChainParameters) -> Precompile:
     prefix = "proof/"
     names = frozenset(name.removeprefix(prefix) for name in chain.plugins if name.startswith(prefix))
     return AICallPrecompile(gas_policy=gas_policy, proof_systems=names)
-
-

@@ -221,9 +221,7 @@ def test_each_check_is_named(scene: Scene, change: Callable[[JobReceipt], JobRec
 
 def test_an_unknown_proof_system_is_named(scene: Scene) -> None:
     with pytest.raises(ProofRejected, match="signing"):
-        verify_receipt(
-            scene.data, systems={}, check_certificate=ENGINE.verify_certificate, accept=AcceptancePolicy()
-        )
+        verify_receipt(scene.data, systems={}, check_certificate=ENGINE.verify_certificate, accept=AcceptancePolicy())
 
 
 def test_verification_does_not_need_py_evm() -> None:

@@ -72,9 +72,9 @@ def test_each_type_moves_coins_on_both_sides(type_id: int) -> None:
 def test_a_set_code_transaction_lends_code_on_both_sides() -> None:
     vm, other = with_code(STORES_ONE), with_code(STORES_ONE)
     permission = SetCodeAuthorization(chain_id=CHAIN_ID, address=TARGET, nonce=0).signed(KEYS[1])
-    item = evolve(
-        transaction(0, 0, ACCOUNTS[1], gas=200_000), type_id=SET_CODE, authorizations=(permission,)
-    ).signed(KEYS[0])
+    item = evolve(transaction(0, 0, ACCOUNTS[1], gas=200_000), type_id=SET_CODE, authorizations=(permission,)).signed(
+        KEYS[0]
+    )
 
     both(vm, other, item)
 
@@ -178,7 +178,7 @@ def test_what_does_not_fit_is_left_over() -> None:
 
 def test_the_block_context_is_what_the_formats_say() -> None:
     # BLOCKHASH of the parent, PREVRANDAO, CHAINID, BLOBBASEFEE, COINBASE, BASEFEE, NUMBER, TIMESTAMP as words.
-    code = bytes.fromhex("600143034052" "44602052" "46604052" "4a606052" "41608052" "4860a052" "4360c052" "4260e052")
+    code = bytes.fromhex("60014303405244602052466040524a606052416080524860a0524360c0524260e052")
     code = bytes.fromhex("6001430340") + bytes.fromhex("5f52") + code[6:] + bytes.fromhex("6101005ff3")
     vm = with_code(code)
     advance(vm, transaction(0, 0, ACCOUNTS[1], value=1))
@@ -283,7 +283,7 @@ def test_curve_work_is_bounded_by_the_block() -> None:
     start = machine(start=evolve(genesis(), contracts={**genesis().contracts, TARGET: GenesisContract(code=code)}))
     advance(start, transaction(0, 0, TARGET, gas=100_000))
     # Fifty calls in a loop of a pairing check with two pairs each: far beyond the limit of one block.
-    pairing = bytes.fromhex("6032" "5b" "5f5f6101805f5f60085af150" "6001900380600257" "00")
+    pairing = bytes.fromhex("60325b5f5f6101805f5f60085af150600190038060025700")
     vm = machine(start=evolve(genesis(), contracts={**genesis().contracts, TARGET: GenesisContract(code=pairing)}))
     greedy = transaction(0, 0, TARGET, gas=29_000_000)
 

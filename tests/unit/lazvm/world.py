@@ -59,9 +59,7 @@ class FlatPolicy:
         work = parameters.alpha.ceil_of(usage.flops) + parameters.beta.ceil_of(usage.memory_bytes_peak)
         return Gas(parameters.gamma + work)
 
-    def quote(
-        self, kind: JobKind, planned: ResourceUsage, fees: FeeState, state: StatePort, tip: Wei
-    ) -> GasQuote:
+    def quote(self, kind: JobKind, planned: ResourceUsage, fees: FeeState, state: StatePort, tip: Wei) -> GasQuote:
         raise NotImplementedError
 
     def next_base_fees(self, parent: FeeState) -> tuple[Wei, Wei]:
