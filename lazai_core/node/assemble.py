@@ -203,7 +203,8 @@ class _Assembly:
             gas_policy=cast(GasPolicy, self._one(Kind.GAS_POLICY)),
             proofs=self._proofs(),
             tracing=_tracing(proof_parts),
-            default_proof=proof_parts[0].offer.name,
+            # What a request gets that names none: the first in the configuration, whatever the order of building.
+            default_proof=self._blueprint.config.proof[0].use,
             coprocessor=self._one(Kind.COPROCESSOR),
             programs=self._programs,
             models=served_models(self._folders),

@@ -70,7 +70,7 @@ class Blueprint:
         return self.loaded.config
 
     def of_kind(self, kind: Kind) -> tuple[Part, ...]:
-        """Parts of a kind in the order of the configuration."""
+        """Parts of a kind; several of one name in the order of the configuration."""
         return tuple(sorted((part for part in self.parts if part.kind is kind), key=lambda part: part.index))
 
     def lines(self) -> Iterator[str]:

@@ -82,6 +82,7 @@ class EngineRoom:
     """The joined runtime. `services` start in this order."""
 
     vm: LazVM
+    proofs: ProofSystems
     execution: BoundedThreads
     pricing_thread: BoundedThreads
     workers: ComputeWorkers
@@ -138,6 +139,7 @@ def build_engine_room(machine: Machine) -> EngineRoom:
     vm = chain.vm
     return EngineRoom(
         vm=vm,
+        proofs=machine.proofs,
         execution=chain.execution,
         pricing_thread=chain.pricing_thread,
         workers=flow.workers,

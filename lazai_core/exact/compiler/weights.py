@@ -15,6 +15,9 @@ SHIFT_LOW, SHIFT_HIGH = -14, 24
 WEIGHT_TOP = 127
 ACCUMULATOR_SHARE = 1 << 29
 SHIFT_CHOICES = 3
+SHIFT_SPREAD_MAX = 8
+"""Rows of one layer differ by at most this many bits: finer steps for rows of tiny weights change no result, and
+proofs bring all rows to the largest shift, which must not wrap around in a 31-bit field."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -48,9 +51,7 @@ def quantize_linear(
     """
     rows = weight.reshape(weight.shape[0], -1).astype(np.float64)
     ratio = output_step / input_step
-    choices = [_row_shift(row, ratio) for row in rows]
-    if not per_channel:
-        choices = [min(choices)] * len(choices)
+    choices = _row_shifts(rows, ratio, per_channel)
     mean = _spread_mean(weight, input_mean)
     quantized = np.zeros(rows.shape, dtype=np.int8)
     biases = np.zeros(len(rows), dtype=np.int32)
@@ -71,6 +72,15 @@ def quantize_linear(
             shift -= 1
         quantized[index], biases[index], shifts[index] = entries, round(target), shift
     return LinearWeights(weight=quantized.reshape(weight.shape), bias=biases, shifts=shifts)
+
+
+def _row_shifts(rows: Array, ratio: float, per_channel: bool) -> list[int]:
+    """The shift of each row; rows of zeros follow the others."""
+    found = [_row_shift(row, ratio) for row in rows]
+    least = min((shift for shift, row in zip(found, rows, strict=True) if row.any()), default=0)
+    if not per_channel:
+        return [least] * len(found)
+    return [min(max(shift, least), least + SHIFT_SPREAD_MAX) for shift in found]
 
 
 def _row_shift(row: Array, ratio: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 
-GOLDEN_SHA256 = "0335f6ee512735fd17834b2a30791f25d0c2bd031798d6a22e53d96b8cf81f6a"
+GOLDEN_SHA256 = "039a868db52fbab4bff6895ef68e8a2b2e9161bb9b894622a955a6b153f89114"
 """SHA-256 of the proof: print it anew with `python -m lazai_proof_stark.golden` when the protocol changes."""
 
 

@@ -51,8 +51,8 @@ PARAMETER_SETS: Mapping[str, ParameterSet] = {
         ParameterSet(
             name="proven100",
             security_bits=100,
-            activations=CodeParameters(log_rate=3, queries=57, grinding_bits=16),
-            weights=CodeParameters(log_rate=2, queries=86, grinding_bits=16),
+            activations=CodeParameters(log_rate=3, queries=102, grinding_bits=16),
+            weights=CodeParameters(log_rate=2, queries=124, grinding_bits=16),
         ),
         ParameterSet(
             name="proven128",

@@ -8,6 +8,8 @@ reading the key, which is paid by its bytes, and refuses a key that states anoth
 
 from __future__ import annotations
 
+from math import prod
+
 from lazai_core.api.errors import ProofMalformed
 from lazai_core.api.program import Program
 from lazai_core.api.types import Gas
@@ -22,6 +24,9 @@ GAS_KEY_BYTE = 16
 GAS_OPERATION = 60_000
 GAS_PUBLIC_BYTE = 6
 GAS_AXIS_ENTRY = 6
+GAS_RESHAPED_CELL = 2
+"""Where axes are joined or cut, a weight vector may become as long as the whole tensor."""
+JOINING_KINDS = ("reshape", "softmax")
 WORD = 4
 
 
@@ -30,7 +35,13 @@ def program_gas(program: Program) -> int:
     largest = program.bind(program.dim.maximum if program.dim else 0)
     axis_entries = sum(sum(shape) for shape in largest.shapes)
     public_bytes = largest.input_bytes + largest.output_bytes
-    return GAS_OPERATION * len(program.ops) + GAS_AXIS_ENTRY * axis_entries + GAS_PUBLIC_BYTE * public_bytes
+    reshaped = sum(
+        prod(largest.shapes[program.first_result + index])
+        for index, op in enumerate(program.ops)
+        if op.kind in JOINING_KINDS
+    )
+    gas = GAS_OPERATION * len(program.ops) + GAS_AXIS_ENTRY * axis_entries
+    return gas + GAS_PUBLIC_BYTE * public_bytes + GAS_RESHAPED_CELL * reshaped
 
 
 def verification_gas(stated_program_gas: int, key_bytes: int, proof_bytes: int) -> Gas:

@@ -149,6 +149,8 @@ def base_round(
     for index in range(constants.shape[0]):
         _base_copy(fixed + np.uint64(index) * _BASE, file + np.uint64(count + index) * _BASE)
     for block in range(begin, end):
+        # Used by name in every turn: numba frees an array after the last use of its name.
+        work[0, 0] = work[0, 0]
         for point in range(accumulator.shape[0]):
             for column in range(count):
                 low = source + np.uint64(column * blocks + block) * _BASE
@@ -173,3 +175,33 @@ def base_round(
             for index in range(outputs.shape[0]):
                 _add_scaled(factor + np.uint64(index) * _EXT, file + np.uint64(outputs[index]) * _BASE, sum_)
             _add_product(sum_, weight + np.uint64(block) * _EXT, total + np.uint64(point) * _EXT)
+
+
+@njit(cache=True, nogil=True)
+def broken_block(values: Any, constants: Any, code: Any, outputs: Any, registers: Any, begin: Any, end: Any) -> Any:
+    """The first block of sixteen rows in which an output is not zero, or -1; values uint32[m, 16 h] over F."""
+    work = np.zeros((registers, 16), np.uint32)
+    count, blocks = values.shape[0], values.shape[1] // 16
+    source, file = np.uint64(values.ctypes.data), np.uint64(work.ctypes.data)
+    fixed = np.uint64(constants.ctypes.data)
+    for index in range(constants.shape[0]):
+        _base_copy(fixed + np.uint64(index) * _BASE, file + np.uint64(count + index) * _BASE)
+    for block in range(begin, end):
+        # Used by name in every turn: numba frees an array after the last use of its name.
+        work[0, 0] = work[0, 0]
+        for column in range(count):
+            _base_copy(source + np.uint64(column * blocks + block) * _BASE, file + np.uint64(column) * _BASE)
+        for line in range(code.shape[0]):
+            kind = code[line, 0]
+            a, b = file + np.uint64(code[line, 2]) * _BASE, file + np.uint64(code[line, 3]) * _BASE
+            out = file + np.uint64(code[line, 1]) * _BASE
+            if kind == 0:
+                _base_add(a, b, out)
+            elif kind == 1:
+                _base_sub(a, b, out)
+            else:
+                _base_mul(a, b, out)
+        for index in range(outputs.shape[0]):
+            if work[outputs[index]].any():
+                return block
+    return -1

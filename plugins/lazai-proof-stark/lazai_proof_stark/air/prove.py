@@ -14,13 +14,22 @@ from .. import scalars as f
 from ..commitment import commit, open_weighted
 from ..field import DEGREE, Extension, P
 from ..fractions import eq_tables, prove_zero_sum
-from ..kernels.arrays import Words, extension_array, extension_values, lane_sums, lift_array, splat, to_montgomery
+from ..kernels.arrays import (
+    MONTGOMERY,
+    Words,
+    extension_array,
+    extension_values,
+    lane_sums,
+    lift_array,
+    splat,
+    to_montgomery,
+)
 from ..kernels.extension import add_outer, fold, fold_base
 from ..messages import Sender
 from ..parameters import ParameterSet
 from ..workers import split
 from .definition import Air
-from .kernels import base_round, extension_round
+from .kernels import base_round, broken_block, extension_round
 from .protocol import BusCode, Claims, begin, bus_code, bus_columns, log_columns, not_last_at
 from .tape import Tape
 
@@ -42,11 +51,11 @@ def prove_air(
     table = _table(air, columns)
     publics = public_values(air, columns)
     tape = air.tape()
-    inputs = _inputs(air, tape, table)
-    _check_table(air, tape, inputs)
-    channel = Sender(begin(air, publics, parameters))
     cells = np.zeros((1 << log_columns(air), air.rows), dtype=np.uint32)
     cells[: len(table)] = to_montgomery(table)
+    inputs = _input_words(air, tape, cells)
+    _check_table(air, tape, table, inputs)
+    channel = Sender(begin(air, publics, parameters))
     committed = commit(cells.reshape(-1), parameters.activations)
     channel.send_digests("columns", committed.cap)
     cancel.raise_if_cancelled()
@@ -89,9 +98,33 @@ def _inputs(air: Air, tape: Tape, table: Column) -> Column:
     return inputs
 
 
-def _check_table(air: Air, tape: Tape, inputs: Column) -> None:
+def _input_words(air: Air, tape: Tape, cells: Words) -> Words:
+    """`_inputs` in Montgomery form, from the committed cells."""
+    words = np.empty((tape.inputs, air.rows), dtype=np.uint32)
+    for index, (column, is_next) in enumerate(tape.cells):
+        words[index] = np.roll(cells[column], -1) if is_next else cells[column]
+    if tape.uses_not_last:
+        words[-1], words[-1, -1] = MONTGOMERY, 0
+    return words
+
+
+def _constants(tape: Tape) -> Words:
+    """The tape's constants in all lanes, as elements of K."""
+    return np.array([splat(f.lift(value)) for value in tape.constants], dtype=np.uint32).reshape(-1, DEGREE, LANES)
+
+
+def _check_table(air: Air, tape: Tape, table: Column, words: Words) -> None:
     """A table that breaks a constraint has no proof; say which one before any work is done."""
-    for constraint, values in zip(air.constraints, tape.on_arrays(list(inputs)), strict=True):
+    constants, outputs = np.ascontiguousarray(_constants(tape)[:, 0]), np.array(tape.outputs, dtype=np.int64)
+    broken: list[int] = []
+
+    def run(begin: int, end: int) -> None:
+        broken.append(broken_block(words, constants, tape.code, outputs, tape.registers, begin, end))
+
+    split(air.rows // LANES, run, smallest=4)
+    if max(broken) < 0:
+        return
+    for constraint, values in zip(air.constraints, tape.on_arrays(list(_inputs(air, tape, table))), strict=True):
         rows = np.flatnonzero(values)
         if len(rows):
             raise ProvingFailed(f"{air.name}: constraint {constraint.name!r} does not hold in row {int(rows[0])}")
@@ -164,11 +197,12 @@ def _evaluate(column: Words, point: Sequence[Extension]) -> Extension:
 class _Constraints:
     """The prover's side of the sumcheck of the combined constraint."""
 
-    def __init__(self, air: Air, tape: Tape, inputs: Column, z: Sequence[Extension], mix: Extension) -> None:
+    def __init__(self, air: Air, tape: Tape, inputs: Words, z: Sequence[Extension], mix: Extension) -> None:
         self.tape, self.z, self.points = tape, list(z), air.degree + 1
-        self.base: Words | None = to_montgomery(inputs)
+        self.base: Words | None = inputs
         self.values: Words = np.zeros((0, 0, DEGREE, LANES), dtype=np.uint32)
         self.rows = air.rows
+        self.constants = _constants(tape)
         powers = [f.ONE]
         for _ in tape.outputs[1:]:
             powers.append(f.multiply(powers[-1], mix))
@@ -178,8 +212,7 @@ class _Constraints:
 
     def message(self) -> list[Extension]:
         """H at 0, 2, 3, ... for H(X) = sum over the other variables of eq times the constraint."""
-        constants = np.array([splat(f.lift(value)) for value in self.tape.constants], dtype=np.uint32)
-        constants = constants.reshape(-1, DEGREE, LANES)
+        constants = self.constants
         if self.rows <= 2 * LANES:
             values, weights = self._packed()
             accumulators = [self._run(extension_round, values, weights, constants, 0, 1)]
@@ -264,9 +297,7 @@ class _Constraints:
         return [extension_values(self.values[index], 1)[0] for index in range(count)]
 
 
-def _prove_constraints(
-    air: Air, tape: Tape, inputs: Column, channel: Sender
-) -> tuple[list[Extension], list[Extension]]:
+def _prove_constraints(air: Air, tape: Tape, inputs: Words, channel: Sender) -> tuple[list[Extension], list[Extension]]:
     mix = channel.challenge("constraints")
     z = channel.challenges("rows", air.log_rows)
     sums = _Constraints(air, tape, inputs, z, mix)

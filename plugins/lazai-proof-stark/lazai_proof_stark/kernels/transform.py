@@ -156,3 +156,5 @@ def transform_pass(source, matrix, roots, log_size, done, stages, skipped, begin
             for m in range(rows):
                 row = np.uint64(first + (m << done))
                 _copy(work + np.uint64(64 * m), written + row * row_bytes + column)
+    # Reading it here keeps the scratch array alive: numba frees an array after the last use of its name.
+    return scratch[0, 0]
