@@ -142,6 +142,8 @@ class ProofSystem(Protocol):
     version: int
     hiding: bool
     """Whether proofs hide weights; False means that they may be guessed from proofs."""
+    needs_verifying_key: bool
+    """Whether a model must have a verifying key on chain first; False where keys are empty."""
 
     def supports(self, program: Program) -> Support:
         """Whether programs of this shape can be proved; cheap."""

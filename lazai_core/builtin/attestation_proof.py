@@ -60,6 +60,7 @@ class AttestationProofSystem:
     kind = ProofKind.ATTESTATION
     version = VERSION
     hiding = True
+    needs_verifying_key = False
 
     def __init__(
         self,

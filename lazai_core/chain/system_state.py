@@ -6,6 +6,7 @@ from attrs import frozen
 
 from lazai_core.api.hashing import keccak256
 from lazai_core.api.precompile import StatePort
+from lazai_core.api.proof import ProofSystem
 from lazai_core.api.types import (
     ADDRESS_BYTES,
     DATA_REGISTRY_ADDRESS,
@@ -90,6 +91,11 @@ def read_verifying_key(state: StatePort, model: ModelId, system: str) -> bytes |
     """The verifying key that a model's owner set for a proof system, or None."""
     slot = mapping_slot(_VERIFYING_KEYS, model, keccak256(system.encode("utf-8")))
     return read_blob(state, MODEL_REGISTRY_ADDRESS, slot, BLOB_BYTES_MAX) or None
+
+
+def lacks_verifying_key(system: ProofSystem, state: StatePort, model: ModelId) -> bool:
+    """Whether no proof of `system` for the model can be accepted yet: its owner has set no verifying key."""
+    return system.needs_verifying_key and read_verifying_key(state, model, system.name) is None
 
 
 def registered_models(state: StatePort, start: int = 0, limit: int = 1000) -> tuple[ModelId, ...]:

@@ -13,6 +13,10 @@ from lazai_core.api.types import Address, Height, Wei, to_hex
 from .engine import ComputationAPI, Revert
 from .ethereum import PrecompileFunction, ethereum_precompiles
 
+REFUSAL_GAS = 3_000
+REFUSAL_GAS_WORD = 3
+"""EVM gas of a call that is refused while it is read, and what any call must bring: fixed, and for each 32 bytes."""
+
 _NOT_CALLED_DIRECTLY = keccak256(b"NotCalledDirectly()")[:4]
 
 
@@ -63,8 +67,13 @@ def _adapt(precompile: Precompile, address: Address) -> PrecompileFunction:
             # Under DELEGATECALL the sender is the caller's caller: a contract could speak in its users' names.
             if computation.msg.storage_address != address:
                 raise PrecompileRevert("a precompile must be called directly", data=_NOT_CALLED_DIRECTLY)
+            # Finding out that a call must be refused is work too: its price is taken first, and given back after.
+            floor = REFUSAL_GAS + REFUSAL_GAS_WORD * ((len(computation.msg.data_as_bytes) + 31) // 32)
+            computation.consume_gas(floor, reason="reading a call")
             call = _call_of(computation)
-            computation.consume_gas(precompile.required_gas(call), reason=type(precompile).__name__)
+            gas = precompile.required_gas(call)
+            computation.return_gas(floor)
+            computation.consume_gas(gas, reason=type(precompile).__name__)
             computation.output = precompile.run(call)
         except PrecompileRevert as refusal:
             computation.output = refusal.data

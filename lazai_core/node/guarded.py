@@ -87,6 +87,7 @@ class GuardedProofSystem:
         self.kind = system.kind
         self.version = system.version
         self.hiding = system.hiding
+        self.needs_verifying_key = system.needs_verifying_key
         self._system = system
         self._candidate = candidate
 

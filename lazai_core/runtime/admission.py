@@ -24,7 +24,15 @@ from lazai_core.api.proof import ProofSystem
 from lazai_core.api.service import InferenceRequest
 from lazai_core.api.types import AI_CALL_ADDRESS, SETTLEMENT_ADDRESS, Address, DatId, ModelId, to_hex
 from lazai_core.chain.system_calls import InferCall, encode_execute
-from lazai_core.chain.system_state import dat_permits, escrow_of, next_counter, read_dat, read_model, unlocks_at
+from lazai_core.chain.system_state import (
+    dat_permits,
+    escrow_of,
+    lacks_verifying_key,
+    next_counter,
+    read_dat,
+    read_model,
+    unlocks_at,
+)
 from lazai_core.lazvm.vm import LazVM
 
 from .calls import direct_job, explain_revert, settlement_jobs
@@ -98,7 +106,7 @@ class Admission:
         program = self.program(request.model)
         self._check_expiry(authorization)
         self._check_nonce(authorization)
-        system = self._proof_system(request.proof_system, program)
+        system = self._proof_system(request.proof_system, request.model, program)
         self._check_inputs(request, program)
         state = self._vm.state()
         self._check_dats(authorization.dats, authorization.user, state)
@@ -115,7 +123,7 @@ class Admission:
     def admit_unsigned(self, request: InferenceRequest) -> PriceRequest:
         """The same for a request that the operator pays for by direct calls."""
         program = self.program(request.model)
-        system = self._proof_system(request.proof_system, program)
+        system = self._proof_system(request.proof_system, request.model, program)
         self._check_inputs(request, program)
         self._check_dats(request.dats, self._node, self._vm.state())
         return PriceRequest(
@@ -138,7 +146,7 @@ class Admission:
             program=program,
             inputs=tuple(inputs),
             dats=tuple(dats),
-            proof_system=self._proof_system(proof_system, program),
+            proof_system=self._proof_system(proof_system, model, program),
         )
 
     def _check_expiry(self, authorization: Authorization) -> None:
@@ -153,7 +161,7 @@ class Admission:
         key = RequestKey.of(authorization)
         self._lanes.check_turn(key, next_counter(self._vm.state(), key.user, key.lane))
 
-    def _proof_system(self, wanted: str, program: Program) -> str:
+    def _proof_system(self, wanted: str, model: ModelId, program: Program) -> str:
         name = wanted or self._default_proof
         system = self._proofs.get(name)
         if system is None:
@@ -163,6 +171,11 @@ class Admission:
         support = system.supports(program)
         if not support.supported:
             raise InvalidInput(f"proof system {name} cannot prove this model: {support.reason}")
+        if lacks_verifying_key(system, self._vm.state(), model):
+            raise InvalidInput(
+                f"this model has no verifying key for proof system {name} on this chain",
+                hint="its owner sets one in the model registry (setVerifyingKey); until then choose another",
+            )
         return name
 
     def _check_inputs(self, request: InferenceRequest, program: Program) -> None:

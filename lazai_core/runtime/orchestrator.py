@@ -15,7 +15,7 @@ from lazai_core.api.needs import Clock, ProgramStore
 from lazai_core.api.precompile import NeedsCompute
 from lazai_core.api.proof import ProofSystem
 from lazai_core.api.types import Address, JobId
-from lazai_core.chain.system_state import next_counter
+from lazai_core.chain.system_state import lacks_verifying_key, next_counter
 from lazai_core.lazvm.validation import NonceAhead
 from lazai_core.lazvm.vm import LazVM
 
@@ -242,5 +242,12 @@ class Orchestrator:
         )
         if not candidates:
             raise InvalidTransaction(f"no proof system of this node fits the job's wish for {job.proof_system!r}")
+        state = self._vm.state()
+        candidates = tuple(name for name in candidates if not lacks_verifying_key(self._proofs[name], state, job.model))
+        if not candidates:
+            raise InvalidTransaction(
+                f"program 0x{job.model.hex()} has no verifying key for proof system {job.proof_system!r} on this chain",
+                hint="its owner sets one in the model registry (setVerifyingKey)",
+            )
         chosen = self._route(job, candidates)
         return candidates[0] if chosen is None else chosen

@@ -48,6 +48,7 @@ class FreivaldsProofSystem:
 
     name, kind, version = NAME, ProofKind.VALIDITY, VERSION
     hiding = False
+    needs_verifying_key = True
 
     def supports(self, program: Program) -> Support:
         """What the verifier would have to compute itself must be cheap."""

@@ -143,6 +143,7 @@ class ProofSystemConformance:
     def test_the_system_is_what_the_entry_says(self, entry: ProofSystemEntry, system: ProofSystem) -> None:
         assert (system.name, system.kind, system.version) == (entry.name, entry.kind, entry.version)
         assert isinstance(system.hiding, bool)
+        assert isinstance(system.needs_verifying_key, bool)
 
     def test_some_samples_are_supported_and_the_others_refused_in_words(
         self, system: ProofSystem, samples: Sequence[Sample]
@@ -169,6 +170,7 @@ class ProofSystemConformance:
             assert key == verifier.prepare(model.program, model).verifying_key == item.verifying_key
             assert (key.system, key.version) == (system.name, system.version)
             assert key.program_digest == model.program.digest()
+            assert bool(key.data) == system.needs_verifying_key, "an empty key needs no place on chain, any other does"
             digests.add(key.digest)
         assert len(digests) == len(proved)
 

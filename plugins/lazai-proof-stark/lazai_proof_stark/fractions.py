@@ -231,6 +231,8 @@ def check_zero_sum(variables: int, channel: Receiver) -> LeafClaim:
 def _check_level(level: int, claim: LeafClaim, channel: Receiver) -> LeafClaim:
     mix = channel.challenge("mix")
     value = f.add(claim.numerator, f.multiply(mix, claim.denominator))
+    if f.ZERO in claim.point:
+        raise ProofRejected("a challenge is zero", check="lookup level")
     inverses = f.invert_all(claim.point)
     bound: list[Extension] = []
     for z, inverse in zip(reversed(claim.point), reversed(inverses), strict=True):

@@ -80,6 +80,7 @@ class StarkProofSystem:
     kind = ProofKind.VALIDITY
     version = VERSION
     hiding = False
+    needs_verifying_key = True
 
     def __init__(self, options: StarkOptions) -> None:
         try:

@@ -295,3 +295,11 @@ def test_the_example_of_the_readme_runs() -> None:
     code = text.split("```python\n")[1].split("```")[0]
 
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_a_table_beyond_the_sound_size_is_refused() -> None:
+    air = Air("wide", tuple(f"c{number}" for number in range(64)), log_rows=22)
+    air.always("zero", air.row["c0"])
+
+    with pytest.raises(ProofRejected, match="statement"):
+        verify_air(air, (), b"", DEV, 0)

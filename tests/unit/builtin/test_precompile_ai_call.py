@@ -35,6 +35,7 @@ from lazai_core.chain.system_calls import (
 )
 from lazai_core.exact.cost import planned_usage
 from lazai_core.exact.reference import run_job
+from lazai_core.lazvm.adapter import REFUSAL_GAS, REFUSAL_GAS_WORD
 from lazai_core.lazvm.vm import CallOutcome, CallRequest, LazVM
 from lazai_core.testing.chain_port import precompile_call
 from tests.unit.lazvm.world import (
@@ -162,7 +163,7 @@ def test_malformed_arguments(vm: LazVM) -> None:
     for data in (whole[:4], whole[:100], whole[:36] + b"\xff" * 32 + whole[68:]):
         outcome = ask(vm, data)
         assert decode_call("MalformedCall(string)", outcome.output)
-        assert outcome.gas_used == 0
+        assert outcome.gas_used == REFUSAL_GAS + REFUSAL_GAS_WORD * -(-len(data) // 32)
 
 
 @given(st.binary(max_size=300), st.sampled_from((infer(), InferInlineCall(model=MODEL, input=INPUT))), st.data())

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from lazai_core.api.errors import EncodingError, PrecompileRevert
 from lazai_core.api.job import ResourceUsage
 from lazai_core.api.proof import Statement
-from lazai_core.api.types import PROOF_CHECK_ADDRESS, JobId, ModelId
+from lazai_core.api.types import PROOF_CHECK_ADDRESS, Gas, JobId, ModelId
 from lazai_core.builtin.precompiles.proof_check import decode_statement, encode_statement
 from lazai_core.chain.abi import decode_call
 from lazai_core.chain.system_calls import VerifyCall
+from lazai_core.lazvm.adapter import REFUSAL_GAS, REFUSAL_GAS_WORD
 from lazai_core.lazvm.vm import CallOutcome, CallRequest
 from lazai_core.testing.chain_port import precompile_call
 from tests.unit.lazvm.signing_system import SigningSystem
@@ -60,7 +61,22 @@ def test_a_proof_of_another_size_is_malformed_before_it_costs_much() -> None:
     outcome = ask(evolve(GOOD, proof=GOOD.proof + b"\x00"))
 
     assert decode_call("ProofMalformed()", outcome.output) == ()
-    assert outcome.gas_used == 0
+    assert outcome.gas_used == REFUSAL_GAS + REFUSAL_GAS_WORD * words(evolve(GOOD, proof=GOOD.proof + b"\x00"))
+
+
+def words(call: VerifyCall) -> int:
+    return -(-len(call.encode()) // 32)
+
+
+def test_reading_a_call_is_paid_before_it_is_read() -> None:
+    """A loop of refused calls with a megabyte of calldata each must not be free."""
+    wrong = evolve(GOOD, statement=b"", proof=bytes(100_000))
+    price = REFUSAL_GAS + REFUSAL_GAS_WORD * words(wrong)
+
+    for gas, used in ((price, price), (price - 1, price - 1)):
+        outcome = machine().call(CallRequest(to=PROOF_CHECK_ADDRESS, data=wrong.encode(), is_static=True, gas=Gas(gas)))
+        assert (outcome.succeeded, outcome.gas_used) == (False, used)
+        assert bool(outcome.output) == (gas == price), "without the price nothing is read"
 
 
 def test_an_unknown_system_is_named() -> None:

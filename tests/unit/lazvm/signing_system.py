@@ -21,6 +21,7 @@ class SigningSystem:
     kind = ProofKind.ATTESTATION
     version = 1
     hiding = True
+    needs_verifying_key = False
 
     def __init__(self) -> None:
         self.verified = 0

@@ -25,9 +25,9 @@ from lazai_core.api.errors import (
     UnknownDat,
     UnknownModel,
 )
-from lazai_core.api.types import DATA_REGISTRY_ADDRESS, ModelId
+from lazai_core.api.types import DATA_REGISTRY_ADDRESS, MODEL_REGISTRY_ADDRESS, ModelId
 from lazai_core.chain.abi import encode_call
-from lazai_core.chain.system_calls import GRANT, REGISTER_DAT
+from lazai_core.chain.system_calls import GRANT, REGISTER_DAT, SET_VERIFYING_KEY
 from lazai_core.exact.reference import run_job
 from lazai_core.node.assemble import Node, assemble
 from lazai_core.node.identity import Secret
@@ -129,6 +129,24 @@ def test_each_refusal_has_its_class_and_leaves_nothing_reserved(tmp_path: Path) 
             assert type(caught.value) is expected, f"{name}: {caught.value!r}"
             assert await node.gateway.next_counter(WALLET, 0) == 0, name
         await a_good_request_still_works(node)
+
+    with_node(tmp_path, work)
+
+
+def test_a_proof_that_nobody_could_accept_is_refused_before_any_work(tmp_path: Path) -> None:
+    """Without a verifying key on chain every proof of such a system would be refused, after the work was done."""
+
+    async def work(node: Node) -> None:
+        owner = await settle_in(node)
+        node.room.proofs["attestation"].needs_verifying_key = True
+        with pytest.raises(InvalidInput, match="no verifying key for proof system attestation"):
+            await submit()(node)
+        with pytest.raises(InvalidInput, match="no verifying key"):
+            await node.gateway.quote(SAMPLE.model.program.digest(), (INPUT,))
+        # Attestation has no key; any bytes show that the registry is asked.
+        data = encode_call(SET_VERIFYING_KEY, SAMPLE.model.program.digest(), "attestation", b"key")
+        await owner.transact(MODEL_REGISTRY_ADDRESS, data, gas=1_000_000)
+        await node.gateway.quote(SAMPLE.model.program.digest(), (INPUT,))
 
     with_node(tmp_path, work)
 

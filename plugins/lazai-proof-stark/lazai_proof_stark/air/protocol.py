@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from lazai_core.api.encoding import Writer
-from lazai_core.api.errors import InvalidInput
+from lazai_core.api.errors import InvalidInput, InvalidProgram
 from lazai_core.api.transcript import Transcript
 
 from .. import scalars as f
@@ -32,11 +32,19 @@ DOMAIN = "lazai/stark/air/v1"
 
 
 def begin(air: Air, publics: Sequence[int], parameters: ParameterSet) -> Transcript:
-    """The transcript with everything public absorbed. Raises InvalidInput for values that do not fit."""
+    """The transcript with everything public absorbed.
+
+    Raises InvalidInput for values that do not fit and InvalidProgram for a table larger than the parameters allow.
+    """
     if len(publics) != len(air.publics) or not all(0 <= value < P for value in publics):
         raise InvalidInput(f"{air.name} has {len(air.publics)} public cells, elements of F, got {len(publics)}")
     transcript = Transcript(DOMAIN)
     transcript.absorb("parameters", parameters.digest)
+    if air.log_rows + log_columns(air) > parameters.activation_variables_max:
+        raise InvalidProgram(
+            f"{air.name}: {air.rows} rows of {len(air.columns)} columns are more than "
+            f"2^{parameters.activation_variables_max} cells, what parameter set {parameters.name} is sound for"
+        )
     transcript.absorb("computation", air.digest())
     transcript.absorb("public", Writer().sequence(publics, lambda w, value: w.u32(value)).finish())
     return transcript

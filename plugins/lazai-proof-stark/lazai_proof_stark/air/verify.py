@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazai_core.api.errors import InvalidInput, ProofRejected
+from lazai_core.api.errors import InvalidInput, InvalidProgram, ProofRejected
 
 from .. import scalars as f
 from ..commitment import Shape, check_weighted
@@ -37,7 +37,7 @@ def verify_air(
         )
     try:
         channel = Receiver(begin(air, publics, parameters), proof)
-    except InvalidInput as cause:
+    except (InvalidInput, InvalidProgram) as cause:
         raise ProofRejected(cause.message, check="statement") from cause
     shape = Shape.of(air.log_rows + log_columns(air), parameters.activations)
     cap = channel.receive_digests("columns", 1 << min(shape.parameters.cap_height, shape.log_length))

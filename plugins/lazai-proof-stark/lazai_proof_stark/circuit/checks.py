@@ -48,6 +48,8 @@ def demand_of(check: PendingCheck) -> Demand:
 
 def limb_coefficients(beyond: int, reach: int) -> list[int]:
     """Coefficients c_i so that every |e| <= beyond is a sum of c_i times digits up to `reach`."""
+    if reach < 1:
+        raise ValueError("digits of no reach sum up to nothing")
     found = [1]
     while (reach + 1) * found[-1] <= beyond:
         found.append(found[-1] * (reach + 1))
