@@ -9,7 +9,7 @@ import pytest
 
 from tests.tidy.tree import REPOSITORY
 
-PLUGIN_PACKAGES = {"lazai_gas_eip1559", "lazai_gpu_torch", "lazai_api_openai", "lazai_proof_stark"}
+PLUGIN_PACKAGES = {"lazai_gas_eip1559", "lazai_gpu_torch", "lazai_api_openai", "lazai_proof_stark", "lazai_proof_plonk"}
 HEAVY_PACKAGES = {
     "torch",
     "jax",

@@ -1,0 +1,1 @@
+"""Exact programs as circuits of native mode."""

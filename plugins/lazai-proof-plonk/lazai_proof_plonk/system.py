@@ -1,0 +1,115 @@
+"""The proof system of nodes: exact programs proved in native mode. Verification stands alone in `system_verify`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from attrs import define, field
+
+from lazai_core.api.compute import CancelToken, ConstantSource, TraceHandle
+from lazai_core.api.errors import (
+    EncodingError,
+    InvalidInput,
+    LazAIError,
+    ProofRejected,
+    ProvingFailed,
+    UnsupportedProgram,
+)
+from lazai_core.api.job import ProofEnvelope
+from lazai_core.api.precompile import StatePort
+from lazai_core.api.program import Program
+from lazai_core.api.proof import AcceptancePolicy, ProofKind, ProvingKey, Rng, Statement, Support, Verdict, VerifyingKey
+from lazai_core.api.types import Gas
+
+from .ceremony import Setup, insecure_test_powers, load_ceremony
+from .files.ptau import PowersOfTau
+from .model_key import NAME, VERSION, write_model_key
+from .native_prover import NativeProver
+from .native_setup import native_setup
+from .options import PlonkOptions
+from .program.compile_program import ProgramCircuit, compile_program
+from .program.estimate import unsupported_reason
+from .system_verify import PlonkVerifier, expected_public
+
+
+@define(kw_only=True, eq=False)
+class PlonkKey:
+    """What the prover keeps of a model."""
+
+    verifying_key: VerifyingKey
+    circuit: ProgramCircuit = field(repr=False)
+    prover: NativeProver = field(repr=False)
+
+
+class PlonkProofSystem:
+    """`ProofSystem` for programs that fit a circuit. Keys commit to the weights without hiding them."""
+
+    name, kind, version = NAME, ProofKind.VALIDITY, VERSION
+    hiding = False
+    needs_verifying_key = True
+
+    def __init__(self, options: PlonkOptions) -> None:
+        self._options = options
+        self._setup = Setup(options.setup)
+        self._verifier = PlonkVerifier(self._setup)
+        self._powers: PowersOfTau | None = None
+        self._lock = threading.Lock()
+
+    def supports(self, program: Program) -> Support:
+        """By operations and by size."""
+        reason = unsupported_reason(program, self._options.rows_max)
+        return Support(supported=not reason, reason=reason)
+
+    def prepare(self, program: Program, constants: ConstantSource) -> ProvingKey:
+        """Compile and commit. Raises UnsupportedProgram, also where the ceremony is too small or not to be had."""
+        circuit = compile_program(program, constants, rows_max=self._options.rows_max)
+        arrays = circuit.circuit()
+        try:
+            key = native_setup(arrays, self._powers_for(arrays.size))
+        except (LazAIError, OSError) as error:
+            raise UnsupportedProgram(f"no key can be made: {error}") from error
+        verifying_key = write_model_key(program, key.key)
+        return PlonkKey(verifying_key=verifying_key, circuit=circuit, prover=NativeProver(key))
+
+    def _powers_for(self, size: int) -> PowersOfTau:
+        if self._setup is Setup.INSECURE_TEST and not self._options.ceremony:
+            return insecure_test_powers(size.bit_length() - 1)
+        if not self._options.ceremony:
+            raise UnsupportedProgram(
+                "making a key needs the public ceremony's powers of tau",
+                hint="set the option `ceremony` to the path of a .ptau file",
+            )
+        with self._lock:
+            if self._powers is None:
+                self._powers, _ = load_ceremony(Path(self._options.ceremony), self._setup)
+        return self._powers
+
+    def prove(
+        self, key: ProvingKey, statement: Statement, trace: TraceHandle, rng: Rng, cancel: CancelToken
+    ) -> ProofEnvelope:
+        """The circuit computes everything again from the input; the trace is not needed."""
+        cancel.raise_if_cancelled()
+        if not isinstance(key, PlonkKey) or statement.program_digest != key.verifying_key.program_digest:
+            raise ProvingFailed("the key is not one of this system for the statement's program")
+        try:
+            expected = expected_public(key.circuit.program, statement)
+            values = key.circuit.solve(statement.input)
+        except (InvalidInput, EncodingError, ProofRejected) as error:
+            raise ProvingFailed(f"the statement does not fit the program: {error}") from error
+        if tuple(values[variable] for variable in key.circuit.builder.public) != expected:
+            raise ProvingFailed("the program does not give the stated output")
+        from .circuit.lay_out import native_witness
+
+        data, _ = key.prover.prove(native_witness(values), rng, statement.digest, cancel=cancel)
+        return ProofEnvelope(system=NAME, version=VERSION, data=data)
+
+    def verification_gas(self, key: VerifyingKey, proof_bytes: int, state: StatePort) -> Gas:
+        """From the sizes alone."""
+        return self._verifier.gas(key, proof_bytes)
+
+    def verify(
+        self, key: VerifyingKey, statement: Statement, proof: ProofEnvelope, accept: AcceptancePolicy
+    ) -> Verdict:
+        """See `PlonkVerifier.verify`."""
+        return self._verifier.verify(key, statement, proof, accept)

@@ -1,0 +1,107 @@
+"""`lazai plonk` from circuit to verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lazai_core.api.errors import EncodingError
+from lazai_proof_plonk.ceremony import CeremonyRefused, insecure_test_powers
+from lazai_proof_plonk.cli import plonk
+from lazai_proof_plonk.commands import WrongMode
+from lazai_proof_plonk.files.limbs import limbs_from_integers
+from lazai_proof_plonk.files.ptau import write_ptau
+from lazai_proof_plonk.files.r1cs import write_r1cs
+from lazai_proof_plonk.files.wtns import write_wtns
+
+from .circuits import mixed_circuit
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    circuit, witness = mixed_circuit(20, 2)
+    (tmp_path / "c.r1cs").write_bytes(write_r1cs(circuit))
+    (tmp_path / "w.wtns").write_bytes(write_wtns(limbs_from_integers(witness)))
+    return tmp_path
+
+
+def lazai_plonk(*arguments: object, fails: bool = False) -> Result:
+    result = CliRunner().invoke(plonk, [str(argument) for argument in arguments], standalone_mode=False)
+    if result.exception is not None and not fails:
+        raise result.exception
+    return result
+
+
+def made(folder: Path, mode: str) -> None:
+    key, proof, public = folder / "k", folder / "proof", folder / "public"
+    lazai_plonk("setup", "--r1cs", folder / "c.r1cs", "--insecure-test-ceremony", "--mode", mode, "--out", key)
+    done = lazai_plonk(
+        "prove", "--zkey", key, "--wtns", folder / "w.wtns", "--proof", proof, "--public", public, "--json"
+    )
+    document = json.loads(done.stdout)
+    assert document["mode"] == mode
+    assert document["seconds"]["commit wires"] > 0
+    lazai_plonk("export-vk", "--zkey", key, "--out", folder / "vk")
+
+
+@pytest.mark.parametrize("mode", ["snarkjs", "native"])
+def test_from_circuit_to_verdict(folder: Path, mode: str) -> None:
+    made(folder, mode)
+    files = ("--vk", folder / "vk", "--proof", folder / "proof", "--public", folder / "public")
+    assert lazai_plonk("verify", *files, "--trust", "insecure-test").return_value == 0
+    refused = lazai_plonk("verify", *files, "--json")
+    assert refused.return_value == 4
+    assert "everybody knows" in json.loads(refused.stdout)["reason"]
+    assert lazai_plonk("verify", *files, "--trust", "unknown").return_value == 4
+    public = json.loads((folder / "public").read_text())
+    wrong: Any
+    for wrong in ([*public, "0"], public[:-1], [str(int(public[0]) ^ 1), *public[1:]], [int(public[0])], {}, "x"):
+        (folder / "public").write_text(json.dumps(wrong))
+        assert lazai_plonk("verify", *files, "--trust", "insecure-test").return_value == 4
+    (folder / "proof").write_bytes(b"")
+    assert lazai_plonk("verify", *files, "--trust", "insecure-test").return_value == 4
+
+
+def test_modes_are_not_mixed(folder: Path) -> None:
+    made(folder, "native")
+    files = ("--proof", folder / "proof", "--public", folder / "public")
+    with pytest.raises(WrongMode):
+        lazai_plonk("verify", "--vk", folder / "vk", *files, "--mode", "snarkjs")
+    with pytest.raises(WrongMode):
+        lazai_plonk("prove", "--zkey", folder / "k", "--wtns", folder / "w.wtns", *files, "--mode", "snarkjs")
+    with pytest.raises(WrongMode, match="native"):
+        lazai_plonk("export-verifier", "--vk", folder / "vk", "--out", folder / "v.sol")
+
+
+def test_contracts_come_from_either_key(folder: Path) -> None:
+    made(folder, "snarkjs")
+    for source in ("k", "vk"):
+        lazai_plonk("export-verifier", "--vk", folder / source, "--out", folder / f"{source}.sol", "--name", "Mine")
+    assert (folder / "k.sol").read_text() == (folder / "vk.sol").read_text()
+    assert "contract Mine {" in (folder / "k.sol").read_text()
+
+
+def test_info_knows_every_file(folder: Path) -> None:
+    (folder / "p.ptau").write_bytes(write_ptau(insecure_test_powers(3)))
+    shown = {"c.r1cs": "constraints", "w.wtns": "values", "p.ptau": "insecure-test"}
+    for mode in ("snarkjs", "native"):
+        made(folder, mode)
+        shown |= {"k": mode}
+        for name, text in shown.items():
+            assert text in lazai_plonk("info", folder / name).stdout
+    (folder / "other").write_bytes(b"what is this")
+    with pytest.raises(EncodingError, match="no file of this package"):
+        lazai_plonk("info", folder / "other")
+
+
+def test_a_ceremony_must_be_named_and_trusted(folder: Path) -> None:
+    (folder / "p.ptau").write_bytes(write_ptau(insecure_test_powers(8)))
+    arguments = ("setup", "--r1cs", folder / "c.r1cs", "--out", folder / "k")
+    assert lazai_plonk(*arguments, fails=True).exception is not None
+    with pytest.raises(CeremonyRefused, match="everybody knows"):
+        lazai_plonk(*arguments, "--ptau", folder / "p.ptau")
+    lazai_plonk(*arguments, "--ptau", folder / "p.ptau", "--trust", "insecure-test")

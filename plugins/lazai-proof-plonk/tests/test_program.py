@@ -1,0 +1,184 @@
+"""Exact programs as circuits: right values, no second output, limits named."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lazai_core.api.compute import CancelToken
+from lazai_core.api.errors import InvalidInput, ProofRejected, UnsupportedProgram
+from lazai_core.api.program import DType
+from lazai_core.api.proof import AcceptancePolicy
+from lazai_core.exact.codec import decode_inputs
+from lazai_core.testing.rng import SeededRng
+from lazai_core.testing.sample import Fill, Sample, SampleBuilder, finish, make_claim
+from lazai_core.testing.samples import attention, convolution, perceptron, perceptron_batch, token_mixer
+from lazai_proof_plonk.circuit import violations
+from lazai_proof_plonk.options import PlonkOptions
+from lazai_proof_plonk.parameters import ORDER
+from lazai_proof_plonk.program.compile_program import compile_program
+from lazai_proof_plonk.program.estimate import estimated_rows, unsupported_reason
+from lazai_proof_plonk.program.operation_names import SUPPORTED
+from lazai_proof_plonk.program.operations import OPERATIONS
+from lazai_proof_plonk.system import PlonkProofSystem
+from lazai_proof_plonk.system_verify import public_values
+
+ROWS_MAX = 1 << 17
+
+
+def all_operations() -> Sample:
+    """Every supported operation at least once, on small tensors."""
+    builder = SampleBuilder(11)
+    x = builder.input("x", DType.INT8, (2, 6))
+    wide = builder.dense(x, builder.draw(-127, 127, 4, 6), builder.draw(-9, 9, 4))
+    narrow = builder.requantize(wide, shifts=np.array([3, 7, 9, 0]), axis=1, dtype=DType.INT16)
+    small = builder.narrow(wide, shift=10)
+    looked = builder.table(small, builder.constant(builder.draw(-100, 100, 256), DType.INT8), offset=-128)
+    grown = builder.apply("requantize", [small], {"shift": -2, "axis": 0, "low": -300, "high": 300, "dtype": 2})
+    added = builder.apply("add", [small, looked], {"shift_left": 1, "shift_right": 0})
+    less = builder.apply("subtract", [added, grown], {"shift_left": 0, "shift_right": 1})
+    squared = builder.apply("multiply", [small, looked], {})
+    flipped = builder.apply("transpose", [small], {"permutation": (1, 0)})
+    crossed = builder.apply("matmul", [small, flipped], {"transpose_right": 0})
+    again = builder.apply("matmul", [small, looked], {"transpose_right": 1})
+    joined = builder.apply("concat", [small, looked], {"axis": 1})
+    part = builder.apply("slice", [joined], {"axis": 1, "start": 2, "length": 4})
+    mean = builder.apply("reduce_mean", [part], {"axes": (1,), "keepdims": 0})
+    summed = builder.apply("reduce_sum", [part], {"axes": (0,), "keepdims": 1})
+    most = builder.apply("reduce_max", [less], {"axes": (0, 1), "keepdims": 0})
+    best = builder.apply("argmax", [less], {"axis": 1})
+    entries = builder.apply("gather", [builder.constant(builder.draw(-99, 99, 4), DType.INT32), best], {})
+    return finish(
+        "all",
+        builder,
+        narrow=narrow,
+        less=less,
+        squared=squared,
+        crossed=crossed,
+        again=again,
+        mean=mean,
+        summed=summed,
+        most=most,
+        best=best,
+        entries=entries,
+    )
+
+
+@pytest.mark.parametrize("sample", [perceptron(), convolution(), all_operations()], ids=lambda sample: sample.name)
+def test_circuits_compute_what_programs_do(sample: Sample) -> None:
+    program = sample.model.program
+    compiled = compile_program(program, sample.model)
+    assert len(compiled.builder.gates) <= estimated_rows(program)
+    for seed, fill in enumerate((Fill.RANDOM, Fill.LOW, Fill.HIGH, Fill.ENDS, Fill.RANDOM)):
+        job_input = sample.job_input(seed=seed, fill=fill)
+        values = compiled.solve(job_input)
+        assert violations(compiled.builder, values) == []
+        bound, arrays = decode_inputs(program, job_input)
+        expected = public_values(bound, arrays, sample.run(job_input).output_bytes())
+        assert tuple(values[variable] for variable in compiled.builder.public) == expected
+
+
+def test_no_second_output_is_accepted() -> None:
+    # Row 12: change computed wires at random; whenever all gates hold, the public values are still the same.
+    sample = all_operations()
+    compiled = compile_program(sample.model.program, sample.model)
+    builder = compiled.builder
+    honest = compiled.solve(sample.job_input(seed=1))
+    source = random.Random(5)
+    inputs = {variable for _, variable in builder.inputs}
+    outputs = [variable for variable in builder.public if variable not in inputs]
+    for _ in range(60):
+        forged = list(honest)
+        for wire in source.sample(range(1, builder.variables), source.randint(1, 3)):
+            if wire not in inputs:
+                forged[wire] = (forged[wire] + source.choice([1, -1, 256, pow(2, -8, ORDER)])) % ORDER
+        moved = source.choice(outputs)
+        forged[moved] = (forged[moved] + source.choice([1, -1])) % ORDER
+        assert violations(builder, forged, 1)
+
+
+def test_what_has_no_circuit_is_named() -> None:
+    assert "symbolic dimension batch" in unsupported_reason(perceptron_batch().model.program, ROWS_MAX)
+    assert "symbolic" in unsupported_reason(attention().model.program, ROWS_MAX)
+    assert "symbolic" in unsupported_reason(token_mixer().model.program, ROWS_MAX)
+    assert "rows, 100 are allowed" in unsupported_reason(perceptron().model.program, 100)
+    builder = SampleBuilder(1)
+    x = builder.input("x", DType.INT8, (1, 4))
+    gain, bias = builder.constant([1000] * 4, DType.INT16), builder.constant([0] * 4, DType.INT32)
+    attributes = {"dtype": 1, "epsilon": 1, "high": 127, "low": -128, "precision": 12, "shift_normal": 4}
+    normal = builder.apply("layer_norm", [x, gain, bias], attributes | {"shift_out": 7, "subtract_mean": 1})
+    sample = finish("norm", builder, y=normal)
+    assert unsupported_reason(sample.model.program, ROWS_MAX) == "operation 0 (layer_norm) has no circuit"
+    with pytest.raises(UnsupportedProgram, match="layer_norm"):
+        compile_program(sample.model.program, sample.model)
+
+
+def test_the_list_of_operations_is_the_table_of_operations() -> None:
+    assert set(OPERATIONS) == SUPPORTED
+
+
+def test_a_system_without_a_ceremony_says_what_to_do() -> None:
+    system = PlonkProofSystem(PlonkOptions())
+    sample = perceptron()
+    assert system.supports(sample.model.program).supported
+    with pytest.raises(UnsupportedProgram, match="ceremony"):
+        system.prepare(sample.model.program, sample.model)
+
+
+def test_keys_of_the_test_ceremony_are_refused_by_default() -> None:
+    # Row 26: development parameters.
+    sample = perceptron()
+    insecure = PlonkProofSystem(PlonkOptions(setup="insecure-test"))
+    key = insecure.prepare(sample.model.program, sample.model)
+    claim = make_claim(sample, proof_system="plonk")
+    proof = insecure.prove(key, claim.statement, claim.trace, SeededRng(0), CancelToken())
+    insecure.verify(key.verifying_key, claim.statement, proof, AcceptancePolicy())
+    with pytest.raises(ProofRejected, match="everybody knows"):
+        PlonkProofSystem(PlonkOptions()).verify(key.verifying_key, claim.statement, proof, AcceptancePolicy())
+
+
+def digits_shape() -> Sample:
+    """A classifier of 64, 32 and 10 units with a shift for each channel: the shape of the digits model."""
+    builder = SampleBuilder(5)
+    x = builder.input("pixels", DType.INT8, (1, 64), low=-127)
+    wide = builder.dense(x, builder.draw(-60, 60, 32, 64), builder.draw(-9000, 9000, 32))
+    hidden = builder.requantize(wide, shifts=builder.draw(8, 13, 32), axis=1, dtype=DType.INT8)
+    scores = builder.dense(hidden, builder.draw(-110, 110, 10, 32), builder.draw(-30000, -700, 10))
+    narrow = builder.requantize(scores, shifts=builder.draw(1, 2, 10), axis=1, low=-32767, dtype=DType.INT16)
+    return finish("digits", builder, scores=narrow)
+
+
+def test_the_digits_classifier_fits_the_public_ceremony(ceremony_path: Path) -> None:
+    sample = digits_shape()
+    system = PlonkProofSystem(PlonkOptions(ceremony=str(ceremony_path)))
+    key = system.prepare(sample.model.program, sample.model)
+    claim = make_claim(sample, proof_system="plonk", seed=4)
+    proof = system.prove(key, claim.statement, claim.trace, SeededRng(0), CancelToken())
+    assert len(proof.data) == 1024
+
+    verdict = PlonkProofSystem(PlonkOptions()).verify(key.verifying_key, claim.statement, proof, AcceptancePolicy())
+    assert "hermez" in verdict.assumed
+
+
+def test_inputs_outside_their_interval_are_refused() -> None:
+    builder = SampleBuilder(2)
+    x = builder.input("x", DType.INT8, (1, 4), low=0, high=15)
+    sample = finish("small", builder, y=builder.dense(x, builder.draw(-9, 9, 2, 4), builder.draw(-9, 9, 2)))
+    compiled = compile_program(sample.model.program, sample.model)
+    with pytest.raises(InvalidInput):
+        compiled.solve(bytes(4) + bytes([16, 0, 0, 0]))
+
+
+@pytest.mark.parametrize("setup", ["", "Hermez", "none"])
+def test_unknown_setups_are_refused(setup: str) -> None:
+    with pytest.raises(ValueError, match="setup must be one of"):
+        PlonkOptions(setup=setup)
+
+
+@pytest.mark.parametrize("rows", [0, 7, 1 << 21])
+def test_limits_of_rows(rows: int) -> None:
+    with pytest.raises(ValueError, match="rows_max"):
+        PlonkOptions(rows_max=rows)
