@@ -133,7 +133,7 @@ def test_completion_scripts_call_back(shell: str) -> None:
 def test_completion_offers_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     finished = subprocess.run(
         [sys.executable, "-c", "from lazai_core.cli.main import main; main()"],
-        env={"_LAZAI_COMPLETE": "bash_complete", "COMP_WORDS": "lazai pl", "COMP_CWORD": "1", "PATH": ""},
+        env={"_LAZAI_COMPLETE": "bash_complete", "COMP_WORDS": "lazai plu", "COMP_CWORD": "1", "PATH": ""},
         check=False,
         capture_output=True,
         text=True,
