@@ -200,6 +200,17 @@ def test_a_layer_that_may_leave_the_field_is_refused_by_name(system) -> None:
         system.prepare(model.program, model)
 
 
+def test_a_tensor_too_large_for_a_verifiers_memory_is_refused_by_name(system) -> None:
+    builder = ProgramBuilder()
+    x = builder.input("x", DType.INT8, (2, (1 << 22) + 1), low=0, high=1)
+    builder.output("y", builder.reduce_max(x, axes=(1,)))
+
+    model = builder.build()
+
+    with pytest.raises(UnsupportedProgram, match="8388610 cells"):
+        system.prepare(model.program, model)
+
+
 def test_programs_with_a_symbolic_dimension_are_proved_at_its_ends(system) -> None:
     from lazai_core.testing.samples import perceptron_batch
 

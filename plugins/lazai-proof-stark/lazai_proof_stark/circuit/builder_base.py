@@ -19,6 +19,8 @@ TABLE_ROWS_MAX = 1 << 18
 PATHS_MAX = 24
 DEPTH_MAX = 48
 CELLS_MAX = 1 << 28
+TENSOR_CELLS_MAX = 1 << 23
+"""A verifier may have to weigh every cell of a tensor, at 40 bytes each: more than this is refused."""
 
 
 

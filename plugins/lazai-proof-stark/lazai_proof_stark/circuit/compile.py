@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 
 from lazai_core.api.errors import UnsupportedProgram
 from lazai_core.api.program import BoundProgram, Op, Program
 
 from . import algebra, ops_linear, ops_norm, ops_rounding, ops_select, ops_softmax
 from .builder import TABLE_ROWS_MAX, Builder, Demand, limb_coefficients
+from .builder_base import TENSOR_CELLS_MAX
 from .layout import pieces_of
 from .nodes import Node, Public
 from .relations import Circuit, PublicData, Sizes
@@ -65,9 +67,7 @@ def public_constant_indices(program: Program) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def compile_circuit(
-    bound: BoundProgram, public: PublicData, sizes: Sizes | None = None
-) -> Circuit:
+def compile_circuit(bound: BoundProgram, public: PublicData, sizes: Sizes | None = None) -> Circuit:
     """The circuit. Raises `UnsupportedProgram` naming the operation and the reason.
 
     `sizes` are the table sizes, chosen once for a model (`choose_sizes`) and part of its verifying key; without them
@@ -127,9 +127,7 @@ def _choose_clamp(width: int, demands: Sequence[Demand], weight: int) -> tuple[i
     return width, reach, tabled, merged
 
 
-def _clamp_cost(
-    width: int, reach: int, tabled: bool, merged: bool, demands: Sequence[Demand], weight: int
-) -> int:
+def _clamp_cost(width: int, reach: int, tabled: bool, merged: bool, demands: Sequence[Demand], weight: int) -> int:
     each = weight * CELL_COST + LOOKUP_COST
     total, copies, shared = 0, 0, False
     for demand in demands:
@@ -179,12 +177,14 @@ def _compile(bound: BoundProgram, public: PublicData, sizes: Sizes) -> Builder:
     program = bound.program
     builder = Builder(bound, public, sizes)
     for index, declared in enumerate(program.inputs):
+        _check_size(builder, prod(bound.shapes[index]))
         builder.values[index] = Public(
             shape=bound.shapes[index], low=declared.low, high=declared.high, source="input", index=index
         )
     for index, op in enumerate(program.ops):
         builder.op = index
         value = program.first_result + index
+        _check_size(builder, prod(bound.shapes[value]))
         if op.kind in IMAGE_KINDS or (
             op.kind in ELEMENTWISE_KINDS and any(o in builder.images for o in op.operands) and len(op.shape) == 4
         ):
@@ -195,6 +195,11 @@ def _compile(bound: BoundProgram, public: PublicData, sizes: Sizes) -> Builder:
         builder.values[value] = emit(builder, op, value)
     _bind_outputs(builder)
     return builder
+
+
+def _check_size(builder: Builder, cells: int) -> None:
+    if cells > TENSOR_CELLS_MAX:
+        raise builder.refuse(f"a tensor of {cells} cells is more than the {TENSOR_CELLS_MAX} that a verifier weighs")
 
 
 def _bind_outputs(builder: Builder) -> None:
