@@ -232,6 +232,11 @@ class _Assembly:
 def _check_role(blueprint: Blueprint, identity: NodeIdentity) -> None:
     """A node that neither decides blocks nor hears of them would take requests and never answer."""
     validators = [validator.address for validator in blueprint.genesis.validators]
+    if len(validators) > 1:
+        raise AssemblyError(
+            f"this chain has {len(validators)} validators, and there is no network between them yet to decide blocks",
+            hint="make a genesis of one validator",
+        )
     if identity.address not in validators:
         raise AssemblyError(
             f"the key {to_hex(identity.address)} is no validator of this chain, and there is no network to follow one",

@@ -9,7 +9,14 @@ import pytest
 
 from tests.tidy.tree import REPOSITORY
 
-PLUGIN_PACKAGES = {"lazai_gas_eip1559", "lazai_gpu_torch", "lazai_api_openai", "lazai_proof_stark", "lazai_proof_plonk"}
+PLUGIN_PACKAGES = {
+    "lazai_gas_eip1559",
+    "lazai_gpu_torch",
+    "lazai_api_openai",
+    "lazai_proof_stark",
+    "lazai_proof_plonk",
+    "lazai_consensus_bft",
+}
 HEAVY_PACKAGES = {
     "torch",
     "jax",

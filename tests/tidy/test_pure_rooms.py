@@ -8,8 +8,18 @@ import pytest
 
 from tests.tidy.tree import Module, modules_under
 
-PURE_ROOMS = ("lazai_core/api/", "lazai_core/chain/", "lazai_core/builtin/solo_consensus")
-INTEGER_ROOMS = ("lazai_core/chain/", "lazai_core/api/gas.py", "plugins/lazai-gas-eip1559/lazai_gas_eip1559/")
+PURE_ROOMS = (
+    "lazai_core/api/",
+    "lazai_core/chain/",
+    "lazai_core/builtin/solo_consensus",
+    "plugins/lazai-consensus-bft/lazai_consensus_bft/",
+)
+INTEGER_ROOMS = (
+    "lazai_core/chain/",
+    "lazai_core/api/gas.py",
+    "plugins/lazai-gas-eip1559/lazai_gas_eip1559/",
+    "plugins/lazai-consensus-bft/lazai_consensus_bft/",
+)
 IMPURE_MODULES = {"asyncio", "datetime", "os", "random", "secrets", "socket", "time"}
 
 

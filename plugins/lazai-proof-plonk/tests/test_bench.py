@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from plonk_cases import CONTEXT, Case
 
 from lazai_core.api.errors import EncodingError
 from lazai_proof_plonk import native_verifier, snarkjs_verifier
@@ -12,8 +13,6 @@ from lazai_proof_plonk.bench import Size, _bench_size, benchmarks, chain, fuzz
 from lazai_proof_plonk.files.json_codec import read_proof, write_proof
 from lazai_proof_plonk.native_key import NativeKey
 from lazai_proof_plonk.parameters import ORDER
-
-from .conftest import CONTEXT, Case
 
 MUTATIONS = int(os.environ.get("LAZAI_FUZZ_MUTATIONS", "1500"))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from plonk_circuits import mixed_circuit
 
 from lazai_core.api.errors import EncodingError
 from lazai_proof_plonk.ceremony import CeremonyRefused, insecure_test_powers
@@ -17,8 +18,6 @@ from lazai_proof_plonk.files.limbs import limbs_from_integers
 from lazai_proof_plonk.files.ptau import write_ptau
 from lazai_proof_plonk.files.r1cs import write_r1cs
 from lazai_proof_plonk.files.wtns import write_wtns
-
-from .circuits import mixed_circuit
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from plonk_cases import Case, made_case
 
 from lazai_core.api.errors import EncodingError
 from lazai_core.testing.cases import cases
@@ -27,8 +28,6 @@ from lazai_proof_plonk.files.wtns import read_wtns, write_wtns
 from lazai_proof_plonk.files.zkey import read_zkey, write_zkey
 from lazai_proof_plonk.native_key_file import read_native_key, write_native_key
 from lazai_proof_plonk.parameters import FIELD, ORDER
-
-from .conftest import Case, made_case
 
 Pair = tuple[Callable[[bytes], Any], bytes]
 

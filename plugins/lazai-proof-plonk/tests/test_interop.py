@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from plonk_circuits import chain_circuit, mixed_circuit, quirky_circuit
 
 from lazai_core.api.errors import ProofRejected
 from lazai_core.testing.rng import SeededRng
@@ -26,8 +27,6 @@ from lazai_proof_plonk.parameters import ORDER
 from lazai_proof_plonk.snarkjs_prover import SnarkjsProver
 from lazai_proof_plonk.snarkjs_setup import setup, verification_key
 from lazai_proof_plonk.snarkjs_verifier import verify
-
-from .circuits import chain_circuit, mixed_circuit, quirky_circuit
 
 CIRCUITS = {
     "short": chain_circuit(1),

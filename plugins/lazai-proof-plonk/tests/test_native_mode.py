@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from plonk_cases import CONTEXT, Case
 
 from lazai_core.api.errors import ProofError, ProofMalformed, ProofRejected, ProvingFailed
 from lazai_core.testing.cases import cases
@@ -28,8 +29,6 @@ from lazai_proof_plonk.native_setup import NativeProvingKey, native_setup
 from lazai_proof_plonk.native_verifier import verify
 from lazai_proof_plonk.parameters import FIELD, ORDER
 from lazai_proof_plonk.rounds import fingerprint
-
-from .conftest import CONTEXT, Case
 
 
 class Squares:

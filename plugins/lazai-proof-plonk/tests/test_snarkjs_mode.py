@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
+from plonk_cases import Case
+from plonk_circuits import chain_circuit, mixed_circuit
 
 from lazai_core.api.compute import CancelToken
 from lazai_core.api.errors import Cancelled, ProofError, ProofMalformed, ProofRejected, ProvingFailed
@@ -19,9 +21,6 @@ from lazai_proof_plonk.snarkjs_prover import SnarkjsProver
 from lazai_proof_plonk.snarkjs_setup import CeremonyTooSmall, setup
 from lazai_proof_plonk.snarkjs_transcript import derive
 from lazai_proof_plonk.snarkjs_verifier import verify
-
-from .circuits import chain_circuit, mixed_circuit
-from .conftest import Case
 
 
 def test_what_was_proved_is_accepted(case: Case) -> None:

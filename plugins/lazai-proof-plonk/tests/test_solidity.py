@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from plonk_cases import Case
+from plonk_circuits import chain_circuit
+from plonk_evm import Verifier, second_opinion
 
 from lazai_core.api.errors import ProofRejected
 from lazai_core.testing.cases import cases
@@ -18,10 +21,6 @@ from lazai_proof_plonk.parameters import FIELD, ORDER
 from lazai_proof_plonk.snarkjs_prover import SnarkjsProver
 from lazai_proof_plonk.snarkjs_setup import setup
 from lazai_proof_plonk.solidity.generate import ContractError, verifier_contract
-
-from .circuits import chain_circuit
-from .conftest import Case
-from .evm import Verifier, second_opinion
 
 GAS_MAX = 300_000
 CHANGED_WORDS = (1, 7, 17, 18, 23)

@@ -1,0 +1,1 @@
+"""Byzantine fault tolerant consensus for LazAI: Tendermint rules over a quorum predicate."""

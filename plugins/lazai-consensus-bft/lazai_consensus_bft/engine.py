@@ -1,0 +1,223 @@
+"""`ConsensusEngine`: height after height, from inputs to effects, without clock, network, disk or randomness.
+
+The host feeds authentic messages only. An answer to `CheckBlock` may come late, when the block has arrived, or never;
+`Decide` may name a block this node does not hold yet, which the host then fetches: a quorum vouches for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lazai_core.api.consensus import (
+    AppendWal,
+    BlockBuilt,
+    BlockChecked,
+    Certificate,
+    CertificateReceived,
+    ConsensusStatus,
+    Decide,
+    Effect,
+    Input,
+    MessageReceived,
+    OwnMessageSigned,
+    RequestSync,
+    StartHeight,
+    TimeoutElapsed,
+    Validator,
+)
+from lazai_core.api.errors import ConsensusFault, EncodingError
+from lazai_core.api.types import Address, Height
+
+from .buffers import Held, LaterCertificates, NextHeight
+from .certificate import verify_commit
+from .committee import Committee, CommitteeOf, flat_committee
+from .height import HeightEngine
+from .inputs import StartHeightWith, WalRecord
+from .messages import HEIGHT_MAX, decode_message
+from .options import BftOptions
+from .timers import REBROADCAST
+from .wal import Record, decode_record, restore
+
+NAME = "bft"
+VERSION = 1
+SYNC_HEIGHTS_MAX = 1000
+"""Blocks asked for at once, however far ahead a peer says it is."""
+
+
+class BftEngine:
+    """One validator, or an observer where `address` is not in the committee.
+
+    `committee` holds from the first height on, until a `StartHeightWith` brings another; `committee_of` makes one of
+    a list of validators for `verify_certificate`.
+    """
+
+    name = NAME
+    version = VERSION
+
+    def __init__(
+        self,
+        *,
+        chain_id: int,
+        address: Address,
+        committee: Committee,
+        options: BftOptions | None = None,
+        committee_of: CommitteeOf = flat_committee,
+    ) -> None:
+        self._chain_id = chain_id
+        self._address = address
+        self._committee = committee
+        self._options = options or BftOptions()
+        self._committee_of = committee_of
+        self._height = Height(0)
+        self._current: HeightEngine | None = None
+        self._decided = False
+        self._records: list[Record] = []
+        self._signed_height = 0
+        self._next = NextHeight(self._options.future_bytes_max)
+        self._later = LaterCertificates(self._options.certificates_max)
+        self._claims: dict[Address, int] = {}
+        self._sync_asked = 0
+        self._effects: list[Effect] = []
+
+    def step(self, event: Input | WalRecord) -> Sequence[Effect]:
+        """Total: an event that does not belong to the present height and step has no effect."""
+        self._effects = []
+        match event:
+            case WalRecord():
+                self._recall(event.payload)
+            case StartHeight():
+                self._start(event)
+            case MessageReceived():
+                self._receive(event.sender, event.payload, event.signature)
+            case CertificateReceived():
+                self._certificate(event.certificate)
+            case _ if self._current is not None and not self._decided:
+                self._inside(self._current, event)
+        # What must be durable comes before what leaves the node.
+        return sorted(self._effects, key=lambda effect: not isinstance(effect, AppendWal))
+
+    def _inside(self, current: HeightEngine, event: Input) -> None:
+        match event:
+            case BlockBuilt() if event.height == self._height:
+                self._perform(current.built(event.round, event.block_id))
+            case BlockChecked() if event.height == self._height:
+                self._perform(current.checked(event.block_id, event.valid))
+            case OwnMessageSigned():
+                self._perform(current.signed(event.payload, event.signature))
+            case TimeoutElapsed() if event.height == self._height:
+                if event.timeout_id == REBROADCAST and self._claimed() > self._height:
+                    self._ask_for_blocks()
+                self._perform(current.timed_out(event.timeout_id, event.round))
+
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Decide):
+                self._decided = True
+            self._effects.append(effect)
+
+    # Heights.
+
+    def _recall(self, payload: bytes) -> None:
+        # After the first height has begun, a record could contradict what was signed since.
+        if self._current is not None:
+            return
+        try:
+            record = decode_record(payload)
+        except EncodingError:
+            return
+        if record.height > self._signed_height:
+            self._signed_height = record.height
+            self._records.clear()
+        if record.height == self._signed_height:
+            self._records.append(record)
+
+    def _start(self, event: StartHeight) -> None:
+        if not self._height < event.height <= HEIGHT_MAX:
+            return
+        waiting = self._next.take()
+        if event.height != self._height + 1:
+            waiting = []
+        if self._current is not None:
+            self._perform(self._current.stop())
+        self._height, self._decided = event.height, False
+        if isinstance(event, StartHeightWith):
+            self._committee = event.committee
+            self._claims = {sender: height for sender, height in self._claims.items() if sender in self._committee}
+        # Restored from an older copy of the chain, the key may have signed later heights already: it stays silent.
+        silent = self._address not in self._committee or event.height < self._signed_height
+        self._current = HeightEngine(
+            chain_id=self._chain_id,
+            address=self._address,
+            committee=self._committee,
+            options=self._options,
+            height=event.height,
+            silent=silent,
+        )
+        self._begin(self._current, waiting)
+
+    def _begin(self, current: HeightEngine, waiting: list[tuple[Address, Held]]) -> None:
+        for certificate in self._later.take(self._height):
+            self._certificate(certificate)
+        if self._decided:
+            return
+        self._perform(current.preload(waiting))
+        if not self._decided:
+            self._perform(current.start(restore(self._records, self._height, self._chain_id)))
+        if self._claimed() > self._height + 1:
+            self._ask_for_blocks()
+
+    # Messages.
+
+    def _receive(self, sender: Address, payload: bytes, signature: bytes) -> None:
+        if sender not in self._committee:
+            return
+        try:
+            message = decode_message(payload, self._chain_id)
+        except EncodingError:
+            return
+        self._claims[sender] = message.height
+        if message.height == self._height and self._current is not None:
+            if not self._decided:
+                self._perform(self._current.receive(sender, message, payload, signature))
+        elif message.height == self._height + 1:
+            self._next.add(sender, message, payload, signature)
+        elif message.height > self._height + 1 and self._sync_asked != self._height and self._current is not None:
+            # One height ahead is the ordinary lead of a quick peer; more means that blocks are missing here.
+            self._ask_for_blocks()
+
+    def _claimed(self) -> int:
+        """The greatest height any validator spoke of last. A later, lower claim replaces an earlier, higher one."""
+        return max(self._claims.values(), default=0)
+
+    def _ask_for_blocks(self) -> None:
+        if self._decided:
+            return
+        self._sync_asked = self._height
+        newest = min(self._claimed() - 1, self._height + SYNC_HEIGHTS_MAX - 1)
+        self._effects.append(RequestSync(height=Height(newest)))
+
+    # Certificates.
+
+    def _certificate(self, certificate: Certificate) -> None:
+        if certificate.height != self._height or self._current is None:
+            self._later.add(certificate, self._height)
+            return
+        if self._decided:
+            return
+        try:
+            verify_commit(certificate, self._committee, self._chain_id)
+        except ConsensusFault:
+            return
+        self._perform(self._current.stop())
+        self._perform((Decide(certificate=certificate),))
+
+    def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
+        """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
+        verify_commit(certificate, self._committee_of(validators), chain_id)
+
+    def status(self) -> ConsensusStatus:
+        """Where the engine stands."""
+        if self._current is None:
+            return ConsensusStatus(height=self._height, round=0, step="waiting")
+        round_number, step = self._current.position
+        return ConsensusStatus(height=self._height, round=round_number, step="decided" if self._decided else step)
