@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from lazai_core.api.gas import Ratio
 from lazai_core.api.gas_parameters import GasParameters
 from lazai_core.api.types import ZERO_ADDRESS, Address, Gas, Wei, address_from_hex
 
+from .bounded_json import parse_json
 from .genesis import FORMAT, Genesis, GenesisContract, plugin_differences
 
 T = TypeVar("T")
@@ -66,8 +66,8 @@ def _parse(data: bytes, name: str) -> object:
     if len(data) > GENESIS_BYTES_MAX:
         raise InvalidGenesis(f"{name}: {len(data)} bytes, more than {GENESIS_BYTES_MAX}")
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError) as cause:
+        return parse_json(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except ValueError as cause:
         raise InvalidGenesis(f"{name}: not a JSON document: {cause}") from cause
 
 

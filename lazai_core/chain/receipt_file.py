@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from attrs import frozen
@@ -14,6 +13,7 @@ from lazai_core.api.merkle import DEPTH_MAX, merkle_path
 from lazai_core.api.types import Address, Hash32, Height, to_hex
 
 from .block import RECORDS_MAX, TRANSACTIONS_MAX, Block, BlockHeader
+from .bounded_json import parse_json
 from .genesis import canonical_json
 from .receipts import Receipt
 from .transaction import Transaction, decode_transaction
@@ -128,8 +128,8 @@ def _parse(data: bytes) -> object:
     if len(data) > RECEIPT_BYTES_MAX:
         raise EncodingError(f"{len(data)} bytes, more than {RECEIPT_BYTES_MAX}")
     try:
-        return json.loads(data.decode("ascii"))
-    except (ValueError, RecursionError) as cause:
+        return parse_json(data.decode("ascii"))
+    except ValueError as cause:
         raise EncodingError(f"not a JSON document: {cause}") from cause
 
 
