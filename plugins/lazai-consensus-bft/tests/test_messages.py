@@ -153,12 +153,18 @@ def test_decoders_refuse_or_give_the_one_value_of_the_bytes(number: int, data: s
 
 @given(st.binary(max_size=200))
 @settings(max_examples=100, deadline=None)
-def test_garbage_is_refused(data: bytes) -> None:
-    for decode in (lambda raw: decode_message(raw, CHAIN_ID), decode_record, decode_evidence):
+def test_garbage_is_refused_or_canonical(data: bytes) -> None:
+    codecs: list[tuple[Callable[[bytes], Any], Callable[[Any], bytes]]] = [
+        (lambda raw: decode_message(raw, CHAIN_ID), lambda value: encode_message(value, CHAIN_ID)),
+        (decode_record, encode_record),
+        (decode_evidence, encode_evidence),
+    ]
+    for decode, encode in codecs:
         try:
-            decode(data)
+            decoded = decode(data)
         except EncodingError:
             continue
+        assert encode(decoded) == data
 
 
 def test_a_record_of_an_unknown_sort_or_an_impossible_round_is_refused() -> None:

@@ -146,8 +146,9 @@ def changed_challenges(
     return [name for name, value in drawn if honest[name] != value]
 
 
-def test_a_linear_forgery_with_a_known_last_challenge_fails(case: Case) -> None:
-    # With u known before w_next, w could be chosen to make the pairing hold. Here u follows from both.
+def test_the_two_openings_cannot_be_swapped(case: Case) -> None:
+    # Were u known before w_next, w could be chosen to make the pairing hold. That u follows from both is shown by
+    # the test of the challenges above.
     parsed = NativeProof.decode(case.native_proof, False)
     swapped = evolve(parsed, points=parsed.points | {"w": parsed.points["w_next"], "w_next": parsed.points["w"]})
     refuse(case.native_key, case.public, swapped.encode())

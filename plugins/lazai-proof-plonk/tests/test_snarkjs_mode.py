@@ -83,11 +83,11 @@ def test_every_public_value_is_bound(case: Case) -> None:
         refuse(case.prover.key, tuple(changed), case.proof)
 
 
-@pytest.mark.parametrize("change", [(), (1,), "extra", "missing"])
-def test_extra_and_missing_public_values_are_refused(case: Case, change: object) -> None:
-    public = {"extra": (*case.public, 0), "missing": case.public[:-1]}.get(str(change), ())
-    with pytest.raises(ProofRejected, match="public values"):
-        verify(case.prover.key, public, case.proof)
+def test_extra_and_missing_public_values_are_refused(case: Case) -> None:
+    for public in ((), (1,), (*case.public, 0), case.public[:-1]):
+        assert len(public) != len(case.public)
+        with pytest.raises(ProofRejected, match="public values"):
+            verify(case.prover.key, public, case.proof)
 
 
 def test_every_number_of_the_proof_is_absorbed_before_the_next_challenge(case: Case) -> None:
