@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "lazai_commands"
+OWN_PREFIX = "LazAI "
+"""Summaries of packages often begin with "LazAI proof system: ", which a list of LazAI's commands need not repeat."""
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -33,9 +35,25 @@ def plugin_commands(taken: Collection[str]) -> Mapping[str, tuple[EntryPoint, ..
     return {name: tuple(found[name]) for name in sorted(found)}
 
 
+def _headers(entry: EntryPoint) -> Mapping[str, str]:
+    """The first lines of the distribution's metadata, up to the long description; empty where there are none."""
+    text = entry.dist.read_text("METADATA") if entry.dist is not None else None
+    lines = (text or "").partition("\n\n")[0].splitlines()
+    return {name: value for name, separator, value in (line.partition(": ") for line in lines) if separator}
+
+
 def summary(entries: tuple[EntryPoint, ...]) -> str:
-    """The line in the list of commands."""
-    return "From " + " and ".join(_distribution(entry) for entry in entries) + "."
+    """The line in the list of commands: what the distribution's summary says, and whose command it is."""
+    if len(entries) > 1:
+        return "From " + " and ".join(_distribution(entry) for entry in entries) + "."
+    headers = _headers(entries[0])
+    origin = f"{headers['Name']} {headers['Version']}" if {"Name", "Version"} <= set(headers) else ""
+    text = headers.get("Summary", "").strip()
+    if text.startswith(OWN_PREFIX) and ": " in text:
+        text = text.partition(": ")[2]
+    if not text:
+        return f"From {origin or _distribution(entries[0])}."
+    return f"{text[0].upper()}{text[1:].rstrip('.')} ({origin or _distribution(entries[0])})."
 
 
 def load_command(name: str, entries: tuple[EntryPoint, ...]) -> click.Command:
