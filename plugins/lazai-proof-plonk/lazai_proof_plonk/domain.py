@@ -8,20 +8,8 @@ from attrs import frozen
 
 from lazai_core.api.errors import ProofRejected
 
-from .parameters import ORDER, root_of_unity
-
-
-def batch_inverse(values: Sequence[int]) -> list[int]:
-    """Inverses of non-zero values by one inversion."""
-    prefix, running = [], 1
-    for value in values:
-        prefix.append(running)
-        running = running * value % ORDER
-    inverse, out = pow(running, -1, ORDER), [0] * len(values)
-    for index in range(len(values) - 1, -1, -1):
-        out[index] = inverse * prefix[index] % ORDER
-        inverse = inverse * values[index] % ORDER
-    return out
+from .field import batch_inverse
+from .parameters import ORDER, domain_root
 
 
 @frozen(kw_only=True)
@@ -38,7 +26,7 @@ class Opening:
 
 def open_at(power: int, point: int, public: Sequence[int]) -> Opening:
     """Evaluate at a point outside the domain; PI = -sum of public[i] * L_i. Raises ProofRejected for one inside."""
-    size, root = 1 << power, root_of_unity(power)
+    size, root = 1 << power, domain_root(power)
     power_n = pow(point, size, ORDER)
     vanishing = (power_n - 1) % ORDER
     if vanishing == 0:
@@ -48,7 +36,7 @@ def open_at(power: int, point: int, public: Sequence[int]) -> Opening:
     for _ in range(count):
         roots.append(current)
         current = current * root % ORDER
-    inverses = batch_inverse([size * (point - each) % ORDER for each in roots])
+    inverses = batch_inverse([size * (point - each) % ORDER for each in roots], ORDER)
     lagrange = [each * vanishing % ORDER * inverse % ORDER for each, inverse in zip(roots, inverses, strict=True)]
     total = sum(value * each for value, each in zip(public, lagrange, strict=False)) % ORDER
     return Opening(

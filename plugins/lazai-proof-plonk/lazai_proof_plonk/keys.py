@@ -7,22 +7,23 @@ from attrs import frozen
 from lazai_core.api.encoding import Writer, domain_hash
 from lazai_core.api.errors import ProofRejected
 
+from .curve import G2_GENERATOR, Point, Point2
 from .parameters import DOMAIN_MIN, K1, K2, POWER_MAX
 
-Point = tuple[int, int] | None
-Point2 = tuple[tuple[int, int], tuple[int, int]] | None
+__all__ = [
+    "COMMITMENT_NAMES",
+    "G2_GENERATOR",
+    "Point",
+    "Point2",
+    "SnarkjsKey",
+    "check_key",
+    "check_points",
+    "check_setup",
+    "write_point",
+    "write_point2",
+]
 
 COMMITMENT_NAMES = ("Qm", "Ql", "Qr", "Qo", "Qc", "S1", "S2", "S3")
-G2_GENERATOR: Point2 = (
-    (
-        10857046999023057135944570762232829481370756359578518086990519993285655852781,
-        11559732032986387107991004021392285783925812861821192530917403151452391805634,
-    ),
-    (
-        8495653923123431417604973247489272438418190587263600148770280649306958101930,
-        4082367875863433681332203403145435568316851327593401208105741076214120093531,
-    ),
-)
 
 
 def write_point(writer: Writer, point: Point) -> None:

@@ -19,7 +19,7 @@ from .native_proof import NativeProof
 from .native_relation import NativeChallenges, linearisation, opened_here, opened_next
 from .native_setup import NativeProvingKey
 from .native_transcript import NativeTranscript
-from .parameters import ORDER, root_of_unity
+from .parameters import ORDER, domain_root
 from .polynomials import interpolate
 from .rounds import Challenges, grand_product, lookup_sum, open_batch, quotient, split_quotient
 from .stages import Stages
@@ -153,7 +153,7 @@ class _Run:
 
         self.enter("openings")
         zeta, eta = challenges.zeta, challenges.eta
-        next_point = zeta * root_of_unity(self.polynomials.power) % ORDER
+        next_point = zeta * domain_root(self.polynomials.power) % ORDER
         columns: dict[str, FieldArray] = {**self.polynomials.coefficients, **self.coefficients}
         if self.lookups:
             columns["table"] = FR.linear_combination([columns[n] for n in ("t1", "t2", "t3")], [1, eta, eta * eta])

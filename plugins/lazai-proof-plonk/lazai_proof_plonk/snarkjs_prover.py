@@ -18,7 +18,7 @@ from .blinding import random_scalars
 from .domain import open_at
 from .files.zkey import Zkey
 from .keys import Point, SnarkjsKey
-from .parameters import K1, K2, ORDER, root_of_unity
+from .parameters import K1, K2, ORDER, domain_root
 from .polynomials import CircuitPolynomials, interpolate
 from .rounds import Challenges, grand_product, open_batch, quotient, split_quotient
 from .snarkjs_proof import SnarkjsProof
@@ -138,7 +138,7 @@ class _Run:
 
         self.enter("openings")
         fixed = self.polynomials.coefficients
-        next_point = xi * root_of_unity(self.polynomials.power) % ORDER
+        next_point = xi * domain_root(self.polynomials.power) % ORDER
         opened = [named["a"], named["b"], named["c"], fixed["s1"], fixed["s2"]]
         evaluations = [FR.evaluate(poly, xi) for poly in opened]
         evaluations.append(FR.evaluate(named["z"], next_point))

@@ -8,7 +8,7 @@ from typing import Any
 from lazai_core.api.errors import EncodingError
 
 from ..keys import COMMITMENT_NAMES, Point, Point2, SnarkjsKey
-from ..parameters import DOMAIN_MIN, FIELD, ORDER, POWER_MAX, root_of_unity
+from ..parameters import DOMAIN_MIN, FIELD, ORDER, POWER_MAX, domain_root
 from ..snarkjs_proof import EVALUATION_NAMES, POINT_NAMES, SnarkjsProof
 from .json_strict import count, decimal, dump_json, keys_of, listed, parse_json
 
@@ -64,7 +64,7 @@ def read_verification_key(data: bytes | str) -> SnarkjsKey:
         commitments=tuple(_point(KEY, name, value[name]) for name in COMMITMENT_NAMES),
         x_2=_point2(KEY, "X_2", value["X_2"]),
     )
-    if decimal(KEY, "w", value["w"], ORDER) != root_of_unity(power):
+    if decimal(KEY, "w", value["w"], ORDER) != domain_root(power):
         raise EncodingError(f"{KEY}: w is not the domain's root of unity")
     return key
 
@@ -77,7 +77,7 @@ def write_verification_key(key: SnarkjsKey) -> str:
     x, y = ((0, 0), (1, 0)) if key.x_2 is None else key.x_2
     z = ["0", "0"] if key.x_2 is None else ["1", "0"]
     value["X_2"] = [[str(part) for part in x], [str(part) for part in y], z]
-    value["w"] = str(root_of_unity(key.power))
+    value["w"] = str(domain_root(key.power))
     return dump_json(value)
 
 

@@ -12,7 +12,7 @@ import re
 from lazai_core.api.errors import LazAIError
 
 from ..keys import SnarkjsKey, check_key
-from ..parameters import FIELD, ORDER, root_of_unity
+from ..parameters import FIELD, ORDER, domain_root
 from .template import CONTRACT, WORDS
 
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
@@ -44,7 +44,7 @@ def verifier_contract(key: SnarkjsKey, name: str = "PlonkVerifier") -> str:
         "R": str(ORDER),
         "SIZE": str(key.domain_size),
         "POWER": str(key.power),
-        "ROOT": str(root_of_unity(key.power)),
+        "ROOT": str(domain_root(key.power)),
         "ROOTS": hex(tables),
         "GAPS": hex(tables + 32 * opened),
         "PREFIXES": hex(tables + 64 * opened),
