@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from attrs import field, frozen
 
 from .encoding import Reader, Writer, domain_hash
-from .types import Address, Hash32, Height
+from .types import ZERO_ADDRESS, Address, Hash32, Height
 
 SIGNATURES_MAX = 4096
 SIGNATURE_BYTES_MAX = 128
@@ -24,10 +24,39 @@ def signing_digest(payload: bytes) -> Hash32:
 
 
 @frozen(kw_only=True)
+class Validator:
+    """A member of the validator set. `power` is at least 1.
+
+    Members of one `idao` vote as a quorum of their own, with the sum of their powers; the zero address stands for a
+    validator that belongs to none and votes for itself.
+    """
+
+    address: Address
+    power: int
+    idao: Address = ZERO_ADDRESS
+
+
+def validators_hash(validators: Sequence[Validator]) -> Hash32:
+    """Hash over (address, power as u64, iDAO) in order of address, as block headers carry it."""
+    writer = Writer()
+    ordered = sorted(validators, key=lambda validator: validator.address)
+    writer.sequence(ordered, lambda out, one: out.raw(one.address).u64(one.power).raw(one.idao))
+    return Hash32(domain_hash("lazai/validators/v1", writer.finish()))
+
+
+@frozen(kw_only=True)
+class WalRecord:
+    """A record that `AppendWal` made durable, in its order. All come before the first `StartHeight` of a life."""
+
+    payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@frozen(kw_only=True)
 class StartHeight:
-    """The host is ready to decide this height."""
+    """The host is ready to decide this height, with these validators; none means those of the height before."""
 
     height: Height
+    validators: tuple[Validator, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -86,13 +115,23 @@ class TimeoutElapsed:
 
 
 Input: TypeAlias = (
-    StartHeight | BlockBuilt | BlockChecked | MessageReceived | OwnMessageSigned | CertificateReceived | TimeoutElapsed
+    WalRecord
+    | StartHeight
+    | BlockBuilt
+    | BlockChecked
+    | MessageReceived
+    | OwnMessageSigned
+    | CertificateReceived
+    | TimeoutElapsed
 )
 
 
 @frozen(kw_only=True)
 class BuildBlock:
-    """Propose: build a block for this height and answer with `BlockBuilt`."""
+    """Propose: build a block for this height and answer with `BlockBuilt`, whenever it is ready.
+
+    The host keeps the block over a crash: the engine may have it decided later, and nobody else may hold it.
+    """
 
     height: Height
     round: int
@@ -100,7 +139,7 @@ class BuildBlock:
 
 @frozen(kw_only=True)
 class CheckBlock:
-    """Validate the proposed block and answer with `BlockChecked`."""
+    """Validate the proposed block and answer with `BlockChecked` once it is here, whenever that is."""
 
     height: Height
     round: int
@@ -191,7 +230,10 @@ class Certificate:
 
 @frozen(kw_only=True)
 class Decide:
-    """The height is decided: commit the block with its certificate, then feed `StartHeight` of the next."""
+    """The height is decided: commit the block with its certificate, then feed `StartHeight` of the next.
+
+    The host may not hold the block yet; a quorum vouches for it, so the host fetches it from peers.
+    """
 
     certificate: Certificate
 
@@ -224,14 +266,6 @@ Effect: TypeAlias = (
     | ReportEvidence
     | RequestSync
 )
-
-
-@frozen(kw_only=True)
-class Validator:
-    """A member of the validator set. `power` is at least 1."""
-
-    address: Address
-    power: int
 
 
 @frozen(kw_only=True)

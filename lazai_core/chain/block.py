@@ -7,7 +7,6 @@ from functools import cached_property
 
 from attrs import field, frozen
 
-from lazai_core.api.consensus import Validator
 from lazai_core.api.encoding import Reader, Writer, domain_hash
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.job import OUTPUT_BYTES_MAX, PROOF_BYTES_MAX, ComputeRecord
@@ -22,14 +21,6 @@ EXTRA_DATA_BYTES_MAX = 32
 TRANSACTIONS_MAX = 100_000
 RECORDS_MAX = 100_000
 RECORD_BYTES_MAX = OUTPUT_BYTES_MAX + PROOF_BYTES_MAX + 512
-
-
-def validators_hash(validators: Sequence[Validator]) -> Hash32:
-    """Hash over (address, power), powers as u64, in order of address."""
-    writer = Writer()
-    ordered = sorted(validators, key=lambda validator: validator.address)
-    writer.sequence(ordered, lambda out, validator: out.raw(validator.address).u64(validator.power))
-    return Hash32(domain_hash("lazai/validators/v1", writer.finish()))
 
 
 def randao_of(parent_hash: bytes) -> Hash32:

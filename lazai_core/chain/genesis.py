@@ -13,7 +13,7 @@ from lazai_core.api.encoding import domain_hash
 from lazai_core.api.gas import Ratio
 from lazai_core.api.gas_parameters import GasParameters
 from lazai_core.api.needs import ChainParameters
-from lazai_core.api.types import Address, Gas, Hash32, Wei, to_hex
+from lazai_core.api.types import ZERO_ADDRESS, Address, Gas, Hash32, Wei, to_hex
 
 FORMAT = "lazai/genesis/v1"
 
@@ -73,6 +73,14 @@ def canonical_json(document: object) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
+def validator_document(validator: Validator) -> dict[str, object]:
+    """A validator as JSON documents show it; one without an iDAO has no such key."""
+    document: dict[str, object] = {"address": to_hex(validator.address), "power": validator.power}
+    if validator.idao != ZERO_ADDRESS:
+        document["idao"] = to_hex(validator.idao)
+    return document
+
+
 def _ratio(ratio: Ratio) -> list[int]:
     return [ratio.numerator, ratio.denominator]
 
@@ -88,9 +96,7 @@ def _document(genesis: Genesis) -> dict[str, object]:
         "compute_base_fee_per_gas": str(genesis.compute_base_fee_per_gas),
         "inline_flops_max": genesis.inline_flops_max,
         "inline_memory_bytes_max": genesis.inline_memory_bytes_max,
-        "validators": [
-            {"address": to_hex(validator.address), "power": validator.power} for validator in genesis.validators
-        ],
+        "validators": [validator_document(validator) for validator in genesis.validators],
         "governor": to_hex(genesis.governor),
         "gas_parameters": {
             "alpha": _ratio(gas.alpha),

@@ -218,10 +218,13 @@ def _read_validators(at: _Node, value: object) -> tuple[Validator, ...]:
     for index, item in enumerate(at.list(value)):
         place = at.below(str(index))
         table = place.table(item)
-        place.keys(table, {"address", "power"})
+        place.keys(table, {"address", "power"} | (table.keys() & {"idao"}))
         address = place.below("address").address(table.get("address"))
         power = place.below("power").number(table.get("power"), 1, 2**48)
-        found.append(Validator(address=address, power=power))
+        idao = place.below("idao").address(table["idao"]) if "idao" in table else ZERO_ADDRESS
+        if "idao" in table and idao == ZERO_ADDRESS:
+            place.below("idao").problem("a validator of no iDAO leaves the key out")
+        found.append(Validator(address=address, power=power, idao=idao))
     if not found:
         at.problem("a chain needs at least one validator")
     if len({validator.address for validator in found}) != len(found):

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
-from lazai_core.api.consensus import Certificate, Validator
+from lazai_core.api.consensus import Certificate, Validator, validators_hash
 from lazai_core.api.errors import BadSignature, ConsensusFault, EncodingError, ProofRejected
 from lazai_core.api.merkle import verify_merkle_path
 from lazai_core.api.proof import AcceptancePolicy, ProofSystem, Statement, Verdict, VerifyingKey
 from lazai_core.api.types import Hash32, to_hex
 
-from .block import validators_hash
 from .receipt_file import JobReceipt
 from .trie import prove_list_item
 
@@ -72,9 +71,7 @@ def verify_receipt(
     )
 
 
-def _check_block(
-    receipt: JobReceipt, check_certificate: CertificateCheck, trusted_validators: Hash32 | None
-) -> None:
+def _check_block(receipt: JobReceipt, check_certificate: CertificateCheck, trusted_validators: Hash32 | None) -> None:
     header, certificate = receipt.header, receipt.certificate
     members = validators_hash(receipt.validators)
     _require(members == header.validators_hash, "validators", "they are not those that the header names")

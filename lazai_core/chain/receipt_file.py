@@ -10,11 +10,11 @@ from lazai_core.api.consensus import Certificate, CommitSignature, Validator
 from lazai_core.api.errors import EncodingError, InvalidTransaction, ProofMalformed
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.merkle import DEPTH_MAX, merkle_path
-from lazai_core.api.types import Address, Hash32, Height, to_hex
+from lazai_core.api.types import ZERO_ADDRESS, Address, Hash32, Height, to_hex
 
 from .block import RECORDS_MAX, TRANSACTIONS_MAX, Block, BlockHeader
 from .bounded_json import parse_json
-from .genesis import canonical_json
+from .genesis import canonical_json, validator_document
 from .receipts import Receipt
 from .transaction import Transaction, decode_transaction
 from .trie import list_proof
@@ -109,7 +109,7 @@ def _document(receipt: JobReceipt) -> dict[str, object]:
                 for item in certificate.signatures
             ],
         },
-        "validators": [{"address": to_hex(item.address), "power": item.power} for item in receipt.validators],
+        "validators": [validator_document(item) for item in receipt.validators],
         "transaction": to_hex(receipt.transaction.raw),
         "transaction_index": receipt.transaction_index,
         "transaction_proof": _hexes(receipt.transaction_proof),
@@ -231,5 +231,9 @@ def _read_signature(value: object) -> CommitSignature:
 
 
 def _read_validator(value: object) -> Validator:
-    table = _Table(value, {"address", "power"})
-    return Validator(address=Address(table.data("address", 20)), power=table.number("power", 2**48))
+    has_idao = isinstance(value, dict) and "idao" in value
+    table = _Table(value, {"address", "power", "idao"} if has_idao else {"address", "power"})
+    idao = Address(table.data("idao", 20)) if has_idao else ZERO_ADDRESS
+    if has_idao and idao == ZERO_ADDRESS:
+        raise EncodingError("idao: a validator of no iDAO leaves the key out")
+    return Validator(address=Address(table.data("address", 20)), power=table.number("power", 2**48), idao=idao)

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 from attrs import evolve, field, frozen
 
+from lazai_core.api.consensus import validators_hash
 from lazai_core.api.errors import ProofError, ProofRejected
 from lazai_core.api.proof import AcceptancePolicy
 from lazai_core.api.types import Hash32, hash_from_hex, to_hex
-from lazai_core.chain.block import validators_hash
 from lazai_core.chain.genesis_file import read_genesis
 from lazai_core.chain.receipt_check import ReceiptReport, verify_receipt
 from lazai_core.chain.receipt_file import RECEIPT_BYTES_MAX, JobReceipt

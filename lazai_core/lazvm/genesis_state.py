@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lazai_core.api.consensus import validators_hash
 from lazai_core.api.types import ZERO_ADDRESS, Gas, Hash32, Height
-from lazai_core.chain.block import Block, BlockHeader, records_root, validators_hash
+from lazai_core.chain.block import Block, BlockHeader, records_root
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.receipts import BLOOM_BYTES
 from lazai_core.chain.trie import EMPTY_ROOT

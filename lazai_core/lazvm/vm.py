@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
-from lazai_core.api.consensus import Validator
+from lazai_core.api.consensus import Validator, validators_hash
 from lazai_core.api.errors import InvalidBlock, InvalidGenesis, InvalidTransaction, LazAIError, StorageError
 from lazai_core.api.gas import FeeState, GasPolicy
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.precompile import BlockSummary, NeedsCompute, Precompile
 from lazai_core.api.storage import KeyValueStore
 from lazai_core.api.types import ZERO_ADDRESS, Address, Gas, Hash32, Height, JobId, Wei, to_hex
-from lazai_core.chain.block import Block, BlockHeader, validators_hash
+from lazai_core.chain.block import Block, BlockHeader
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.history import GENESIS_KEY, STATE_PREFIX, ChainHistory
 from lazai_core.chain.rules import ChildRules, check_header, fee_state

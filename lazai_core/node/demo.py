@@ -18,6 +18,7 @@ from typing import Any
 
 from attrs import define, field
 
+from lazai_core.api.consensus import validators_hash
 from lazai_core.api.errors import LazAIError, PluginMissing
 from lazai_core.api.types import (
     AI_CALL_ADDRESS,
@@ -27,7 +28,6 @@ from lazai_core.api.types import (
     to_hex,
 )
 from lazai_core.chain.abi import encode_call
-from lazai_core.chain.block import validators_hash
 from lazai_core.chain.system_calls import (
     DEPOSIT,
     REGISTER_MODEL,

@@ -1,7 +1,7 @@
 """A host for consensus engines: it performs their effects in virtual time, loses messages and crashes nodes.
 
-Only what an engine sees is simulated. A host keeps what a real one makes durable, decided blocks, over a crash; all
-else of a node is lost with it.
+Only what an engine sees is simulated. A host keeps what a real one makes durable, decided blocks and the records of
+`AppendWal`, over a crash; all else of a node is lost with it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from lazai_core.api.consensus import (
     StartHeight,
     TimeoutElapsed,
     Validator,
+    WalRecord,
     signing_digest,
 )
 from lazai_core.api.encoding import domain_hash
@@ -62,6 +63,7 @@ class Node:
     identity: KnownIdentity
     engine: ConsensusEngine
     decided: dict[int, Certificate] = field(factory=dict)
+    log: list[bytes] = field(factory=list)
     history: list[tuple[Input, tuple[Effect, ...]]] = field(factory=list)
     evidence: list[ReportEvidence] = field(factory=list)
     cancelled: set[tuple[str, int, int]] = field(factory=set)
@@ -81,11 +83,9 @@ class Cluster:
         self._queue: list[_Due] = []
         self._sequence = 0
         self._blocks_built = 0
-        self.nodes = [
-            Node(identity=identity, engine=make_engine(identity, self.validators)) for identity in identities
-        ]
+        self.nodes = [Node(identity=identity, engine=make_engine(identity, self.validators)) for identity in identities]
         for number in range(count):
-            self._feed_later(number, StartHeight(height=Height(1)), 0)
+            self._feed_later(number, self._start(1), 0)
 
     def run(self, *, until_height: int, steps_max: int = 20_000) -> None:
         """Perform effects until every node decided `until_height`, or nothing is left to do, or `steps_max` passed."""
@@ -110,12 +110,17 @@ class Cluster:
         return True
 
     def crash(self, number: int) -> None:
-        """Lose all of a node but its decided blocks, and start it again at the next height."""
+        """Lose all of a node but its decided blocks and its log, and start it again at the next height."""
         node = self.nodes[number]
         node.life += 1
         node.history, node.cancelled = [], set()
         node.engine = self._make_engine(node.identity, self.validators)
-        self._feed_later(number, StartHeight(height=Height(max(node.decided, default=0) + 1)), 1)
+        for payload in node.log:
+            self._feed_later(number, WalRecord(payload=payload), 1)
+        self._feed_later(number, self._start(max(node.decided, default=0) + 1), 1)
+
+    def _start(self, height: int) -> StartHeight:
+        return StartHeight(height=Height(height), validators=self.validators)
 
     def _feed_later(self, number: int, event: Input, delay_ms: int) -> None:
         self._sequence += 1
@@ -129,9 +134,7 @@ class Cluster:
                 block_id = self._build_block(number, effect)
                 self._feed_later(number, BlockBuilt(height=effect.height, round=effect.round, block_id=block_id), 1)
             case CheckBlock():
-                checked = BlockChecked(
-                    height=effect.height, round=effect.round, block_id=effect.block_id, valid=True
-                )
+                checked = BlockChecked(height=effect.height, round=effect.round, block_id=effect.block_id, valid=True)
                 self._feed_later(number, checked, 1)
             case SignMessage():
                 signature = node.identity.sign(signing_digest(effect.payload))
@@ -140,9 +143,7 @@ class Cluster:
                 self._broadcast(number, effect)
             case ScheduleTimeout():
                 node.cancelled.discard((effect.timeout_id, effect.height, effect.round))
-                elapsed = TimeoutElapsed(
-                    timeout_id=effect.timeout_id, height=effect.height, round=effect.round
-                )
+                elapsed = TimeoutElapsed(timeout_id=effect.timeout_id, height=effect.height, round=effect.round)
                 self._feed_later(number, elapsed, effect.delay_ms)
             case CancelTimeout():
                 node.cancelled.add((effect.timeout_id, effect.height, effect.round))
@@ -153,7 +154,7 @@ class Cluster:
             case ReportEvidence():
                 node.evidence.append(effect)
             case AppendWal():
-                pass
+                node.log.append(effect.payload)
 
     def _build_block(self, number: int, effect: BuildBlock) -> Hash32:
         # No two builds give the same block, as real ones differ in time and transactions.
@@ -172,7 +173,8 @@ class Cluster:
         node = self.nodes[number]
         known = node.decided.setdefault(certificate.height, certificate)
         assert known.block_id == certificate.block_id, f"height {certificate.height} was decided twice"
-        self._feed_later(number, StartHeight(height=Height(certificate.height + 1)), 1)
+        node.log.clear()
+        self._feed_later(number, self._start(certificate.height + 1), 1)
 
     def _sync(self, number: int, height: int) -> None:
         for other in self.nodes:

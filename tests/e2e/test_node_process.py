@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from lazai_core.api.consensus import validators_hash
 from lazai_core.api.errors import LazAIError
-from lazai_core.chain.block import validators_hash
 from lazai_core.node.assemble import assemble
 from lazai_core.node.demo_wallet import DemoWallet
 from tests.e2e.solo import (

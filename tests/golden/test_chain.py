@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from lazai_core.api.consensus import validators_hash
 from lazai_core.api.types import Address, Hash32
-from lazai_core.chain.block import randao_of, validators_hash
+from lazai_core.chain.block import randao_of
 from lazai_core.chain.genesis import GenesisContract
 from lazai_core.chain.transaction import SET_CODE, SetCodeAuthorization
 from lazai_core.lazvm.vm import BlockPlan

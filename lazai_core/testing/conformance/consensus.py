@@ -26,6 +26,7 @@ from lazai_core.api.consensus import (
     StartHeight,
     TimeoutElapsed,
     Validator,
+    WalRecord,
 )
 from lazai_core.api.entries import ConsensusEntry
 from lazai_core.api.errors import ConsensusFault
@@ -223,6 +224,11 @@ def _changed_certificates(certificate: Certificate) -> Iterator[Certificate]:
     yield _with_signature(certificate, 0, bytes(65))
 
 
+def _some_validators(case: Case, member: Address) -> tuple[Validator, ...]:
+    """A set that may be empty, ambiguous or without power."""
+    return tuple(Validator(address=member, power=case.integer(0, 2)) for _ in range(case.integer(0, 2)))
+
+
 def _random_input(case: Case, certificate: Certificate) -> Input:
     height = Height(case.choice((0, 1, 2, 3, 2**63, case.integer(0, 10))))
     round_number = case.choice((0, 1, case.integer(0, 2**31)))
@@ -234,12 +240,12 @@ def _random_input(case: Case, certificate: Certificate) -> Input:
         height=height,
         round=round_number,
         block_id=block_id,
-        signatures=tuple(
-            CommitSignature(validator=sender, signature=signature) for _ in range(case.integer(0, 3))
-        ),
+        signatures=tuple(CommitSignature(validator=sender, signature=signature) for _ in range(case.integer(0, 3))),
     )
     events: Sequence[Input] = (
         StartHeight(height=height),
+        StartHeight(height=height, validators=_some_validators(case, sender)),
+        WalRecord(payload=payload),
         BlockBuilt(height=height, round=round_number, block_id=block_id),
         BlockChecked(height=height, round=round_number, block_id=block_id, valid=case.random.random() < 0.5),
         MessageReceived(sender=sender, payload=payload, signature=signature),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 from attrs import field, frozen
 
-from lazai_core.api.consensus import Validator
-from lazai_core.api.encoding import Writer, domain_hash
+from lazai_core.api.consensus import Validator, validators_hash
 from lazai_core.api.errors import ConsensusFault
-from lazai_core.api.types import Address, Hash32
+from lazai_core.api.types import ZERO_ADDRESS, Address, Hash32
 
 from .proposer import turn
 from .quorum import FlatRule, Idao, NestedRule, QuorumRule
@@ -41,69 +39,54 @@ class Committee:
         return member in self.rule.members
 
 
-CommitteeOf: TypeAlias = Callable[[Sequence[Validator]], Committee]
+def committee_of(validators: Sequence[Validator]) -> Committee:
+    """The committee of a validator set: nested where any validator belongs to an iDAO, flat otherwise.
 
-
-def validators_hash(validators: Sequence[Validator]) -> Hash32:
-    """Hash over (address, power), powers as u64, in order of address, as block headers carry it."""
-    writer = Writer()
+    An iDAO's power on the chain is the sum of its members'; a validator of no iDAO is one of its own. iDAOs take turns
+    to propose by power, and inside one its members by theirs. Raises ConsensusFault for an empty or ambiguous set.
+    """
     ordered = sorted(validators, key=lambda validator: validator.address)
-    writer.sequence(ordered, lambda out, validator: out.raw(validator.address).u64(validator.power))
-    return Hash32(domain_hash("lazai/validators/v1", writer.finish()))
-
-
-def idaos_hash(idaos: Sequence[Idao]) -> Hash32:
-    """Hash over every iDAO's name and power and its members' (address, power), in order of name and address."""
-    writer = Writer()
-
-    def write(out: Writer, idao: Idao) -> None:
-        out.raw(idao.name).u64(idao.power)
-        out.sequence(sorted(idao.members), lambda inner, member: inner.raw(member[0]).u64(member[1]))
-
-    writer.sequence(sorted(idaos, key=lambda idao: idao.name), write)
-    return Hash32(domain_hash("lazai/validators/idaos/v1", writer.finish()))
-
-
-def flat_committee(validators: Sequence[Validator]) -> Committee:
-    """Every validator counts by its own power. Raises ConsensusFault for an empty or ambiguous set."""
-    ordered = sorted(validators, key=lambda validator: validator.address)
-    powers = {validator.address: validator.power for validator in ordered}
     if not ordered:
         raise ConsensusFault("a validator set is empty; nobody could decide")
-    if len(powers) != len(ordered):
+    if len({validator.address for validator in ordered}) != len(ordered):
         raise ConsensusFault("a validator set names one address twice")
+    groups = _groups(ordered)
     try:
-        rule = FlatRule(powers)
+        rule = _rule(groups)
     except ValueError as error:
         raise ConsensusFault(str(error)) from error
-    weights = [validator.power for validator in ordered]
-    return Committee(
-        rule=rule,
-        hash=validators_hash(ordered),
-        turn_of=lambda index: ordered[turn(weights, index)[0]].address,
-    )
-
-
-def nested_committee(idaos: Sequence[Idao]) -> Committee:
-    """Quorums of iDAO quorums; iDAOs take turns by chain power, and inside one its members by theirs.
-
-    Raises ConsensusFault for an empty or ambiguous set.
-    """
-    ordered = sorted(idaos, key=lambda idao: idao.name)
-    if not ordered:
-        raise ConsensusFault("a set of iDAOs is empty; nobody could decide")
-    if len({idao.name for idao in ordered}) != len(ordered):
-        raise ConsensusFault("a set of iDAOs holds one name twice")
-    try:
-        rule = NestedRule(ordered)
-    except ValueError as error:
-        raise ConsensusFault(str(error)) from error
-    outer = [idao.power for idao in ordered]
-    members = [sorted(idao.members) for idao in ordered]
+    outer = [sum(member.power for member in members) for members in groups.values()]
+    inner = list(groups.values())
 
     def turn_of(index: int) -> Address:
         position, earlier = turn(outer, index)
-        inner = members[position]
-        return inner[turn([power for _, power in inner], earlier)[0]][0]
+        members = inner[position]
+        return members[turn([member.power for member in members], earlier)[0]].address
 
-    return Committee(rule=rule, hash=idaos_hash(ordered), turn_of=turn_of)
+    return Committee(rule=rule, hash=validators_hash(ordered), turn_of=turn_of)
+
+
+def _groups(ordered: Sequence[Validator]) -> dict[tuple[bool, Address], list[Validator]]:
+    """Members by iDAO, in order: first the validators of none, each under its own address, then the iDAOs."""
+    groups: dict[tuple[bool, Address], list[Validator]] = {}
+    for validator in ordered:
+        alone = validator.idao == ZERO_ADDRESS
+        # An iDAO that takes a lone validator's address as its own must not become one group with it.
+        key = (not alone, validator.address if alone else validator.idao)
+        groups.setdefault(key, []).append(validator)
+    return dict(sorted(groups.items()))
+
+
+def _rule(groups: dict[tuple[bool, Address], list[Validator]]) -> QuorumRule:
+    if all(len(members) == 1 for members in groups.values()):
+        return FlatRule({member.address: member.power for (member,) in groups.values()})
+    return NestedRule(
+        [
+            Idao(
+                name=name,
+                power=sum(member.power for member in members),
+                members=tuple((member.address, member.power) for member in members),
+            )
+            for (_, name), members in groups.items()
+        ]
+    )

@@ -24,15 +24,16 @@ from lazai_core.api.consensus import (
     StartHeight,
     TimeoutElapsed,
     Validator,
+    WalRecord,
+    validators_hash,
 )
 from lazai_core.api.errors import ConsensusFault, EncodingError
 from lazai_core.api.types import Address, Height
 
 from .buffers import Held, LaterCertificates, NextHeight
 from .certificate import verify_commit
-from .committee import Committee, CommitteeOf, flat_committee
+from .committee import Committee, committee_of
 from .height import HeightEngine
-from .inputs import StartHeightWith, WalRecord
 from .messages import HEIGHT_MAX, decode_message
 from .options import BftOptions
 from .timers import REBROADCAST
@@ -47,8 +48,7 @@ SYNC_HEIGHTS_MAX = 1000
 class BftEngine:
     """One validator, or an observer where `address` is not in the committee.
 
-    `committee` holds from the first height on, until a `StartHeightWith` brings another; `committee_of` makes one of
-    a list of validators for `verify_certificate`.
+    `committee` holds from the first height on, until a `StartHeight` brings other validators.
     """
 
     name = NAME
@@ -61,13 +61,11 @@ class BftEngine:
         address: Address,
         committee: Committee,
         options: BftOptions | None = None,
-        committee_of: CommitteeOf = flat_committee,
     ) -> None:
         self._chain_id = chain_id
         self._address = address
         self._committee = committee
         self._options = options or BftOptions()
-        self._committee_of = committee_of
         self._height = Height(0)
         self._current: HeightEngine | None = None
         self._decided = False
@@ -79,7 +77,7 @@ class BftEngine:
         self._sync_asked = 0
         self._effects: list[Effect] = []
 
-    def step(self, event: Input | WalRecord) -> Sequence[Effect]:
+    def step(self, event: Input) -> Sequence[Effect]:
         """Total: an event that does not belong to the present height and step has no effect."""
         self._effects = []
         match event:
@@ -134,14 +132,17 @@ class BftEngine:
     def _start(self, event: StartHeight) -> None:
         if not self._height < event.height <= HEIGHT_MAX:
             return
+        committee = self._committee_from(event)
+        if committee is None:
+            return
         waiting = self._next.take()
         if event.height != self._height + 1:
             waiting = []
         if self._current is not None:
             self._perform(self._current.stop())
         self._height, self._decided = event.height, False
-        if isinstance(event, StartHeightWith):
-            self._committee = event.committee
+        if committee is not self._committee:
+            self._committee = committee
             self._claims = {sender: height for sender, height in self._claims.items() if sender in self._committee}
         # Restored from an older copy of the chain, the key may have signed later heights already: it stays silent.
         silent = self._address not in self._committee or event.height < self._signed_height
@@ -154,6 +155,15 @@ class BftEngine:
             silent=silent,
         )
         self._begin(self._current, waiting)
+
+    def _committee_from(self, event: StartHeight) -> Committee | None:
+        """The height's committee: the present one where nothing changed, None for a set that can decide nothing."""
+        if not event.validators or validators_hash(event.validators) == self._committee.hash:
+            return self._committee
+        try:
+            return committee_of(event.validators)
+        except ConsensusFault:
+            return None
 
     def _begin(self, current: HeightEngine, waiting: list[tuple[Address, Held]]) -> None:
         for certificate in self._later.take(self._height):
@@ -213,7 +223,7 @@ class BftEngine:
 
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
-        verify_commit(certificate, self._committee_of(validators), chain_id)
+        verify_commit(certificate, committee_of(validators), chain_id)
 
     def status(self) -> ConsensusStatus:
         """Where the engine stands."""

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def build_bft(options: BftOptions, identity: NodeIdentity, chain: ChainParameters) -> ConsensusEngine:
     """The engine of this node's key, over the genesis validators."""
-    from .committee import flat_committee
+    from .committee import committee_of
     from .engine import BftEngine
 
     return BftEngine(
         chain_id=chain.chain_id,
         address=identity.address,
-        committee=flat_committee(chain.validators),
+        committee=committee_of(chain.validators),
         options=options,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from lazai_consensus_bft.committee import Committee, flat_committee
+from lazai_consensus_bft.committee import Committee, committee_of
 from lazai_consensus_bft.engine import BftEngine
 from lazai_consensus_bft.messages import Kind, Message, Proposal, Vote, decode_message, encode_message
 from lazai_consensus_bft.options import BftOptions
@@ -47,11 +47,14 @@ def number_of(address: Address) -> int:
     return next(number for number, known in _IDENTITIES.items() if known.address == address)
 
 
+def validators(*values: int) -> tuple[Validator, ...]:
+    """Validators 0, 1, 2 ... with these powers."""
+    return tuple(Validator(address=identity(number).address, power=power) for number, power in enumerate(values))
+
+
 def powers(*values: int) -> Committee:
     """A flat committee of validators 0, 1, 2 ..."""
-    return flat_committee(
-        [Validator(address=identity(number).address, power=power) for number, power in enumerate(values)]
-    )
+    return committee_of(validators(*values))
 
 
 def sign(number: int, message: Message, chain_id: int = CHAIN_ID) -> tuple[bytes, bytes]:

@@ -23,13 +23,12 @@ from typing import Any, NamedTuple
 
 from attrs import define, field
 
-from lazai_consensus_bft.committee import Committee, flat_committee, nested_committee
+from lazai_consensus_bft.committee import Committee, committee_of
 from lazai_consensus_bft.engine import BftEngine
 from lazai_consensus_bft.evidence import decode_evidence, verify_evidence
-from lazai_consensus_bft.inputs import WalRecord
 from lazai_consensus_bft.messages import Kind, Proposal, Vote, decode_message, encode_message
 from lazai_consensus_bft.options import BftOptions
-from lazai_consensus_bft.quorum import Idao, hits_every_quorum
+from lazai_consensus_bft.quorum import hits_every_quorum
 from lazai_core.api.consensus import (
     AppendWal,
     BlockBuilt,
@@ -50,6 +49,7 @@ from lazai_core.api.consensus import (
     StartHeight,
     TimeoutElapsed,
     Validator,
+    WalRecord,
     signing_digest,
 )
 from lazai_core.api.encoding import domain_hash
@@ -85,20 +85,16 @@ def identity(number: int) -> KnownIdentity:
 
 
 @cache
-def committee_of(shape: str) -> Committee:
+def committee_named(shape: str) -> Committee:
     """`4`, `7`, any other number, or `4x4` for iDAOs of members."""
     outer, _, inner = shape.partition("x")
     if not inner:
-        return flat_committee([Validator(address=identity(number).address, power=1) for number in range(int(outer))])
+        return committee_of([Validator(address=identity(number).address, power=1) for number in range(int(outer))])
     size = int(inner)
-    return nested_committee(
+    return committee_of(
         [
-            Idao(
-                name=Address(bytes([group + 1]) * 20),
-                power=1,
-                members=tuple((identity(group * size + number).address, 1) for number in range(size)),
-            )
-            for group in range(int(outer))
+            Validator(address=identity(number).address, power=1, idao=Address(bytes([number // size + 1]) * 20))
+            for number in range(int(outer) * size)
         ]
     )
 
@@ -111,7 +107,7 @@ def members_of(shape: str) -> int:
 
 def faulty_of(shape: str, random: Random) -> dict[int, str]:
     """A largest set of faulty validators the committee stands, in random order, and what each does."""
-    committee, faulty = committee_of(shape), dict[int, str]()
+    committee, faulty = committee_named(shape), dict[int, str]()
     for number in random.sample(range(members_of(shape)), members_of(shape)):
         trial = {identity(other).address for other in (*faulty, number)}
         if not hits_every_quorum(committee.rule, trial):
@@ -158,7 +154,7 @@ class Simulation:
     ) -> None:
         self.seed, self.shape, self.heights, self.calm, self.keeps_wal = seed, shape, heights, calm, wal
         self.random = Random(f"{shape}/{seed}")
-        self.committee = committee_of(shape)
+        self.committee = committee_named(shape)
         self.faulty = faulty_of(shape, self.random) if faulty is None else faulty
         self.now_ms = self.sequence = self.steps = self.bytes_sent = self.built = 0
         self.queue: list[_Due] = []

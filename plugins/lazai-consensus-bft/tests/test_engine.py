@@ -6,12 +6,25 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from bft_driving import BLOCK, CHAIN_ID, OTHER, Host, follower, identity, only, powers, prevotes, sign, timers, vote
+from bft_driving import (
+    BLOCK,
+    CHAIN_ID,
+    OTHER,
+    Host,
+    follower,
+    identity,
+    only,
+    powers,
+    prevotes,
+    sign,
+    timers,
+    validators,
+    vote,
+)
 from bft_simulation import Simulation
 
 from lazai_consensus_bft.buffers import CERTIFICATES_A_HEIGHT_MAX, FarRounds, LaterCertificates, NextHeight
 from lazai_consensus_bft.engine import SYNC_HEIGHTS_MAX, BftEngine
-from lazai_consensus_bft.inputs import StartHeightWith, WalRecord
 from lazai_consensus_bft.messages import HEIGHT_MAX, Kind, Proposal, decode_message, encode_message
 from lazai_consensus_bft.options import BftOptions
 from lazai_consensus_bft.round import TimeoutKind
@@ -33,6 +46,7 @@ from lazai_core.api.consensus import (
     SignMessage,
     StartHeight,
     TimeoutElapsed,
+    WalRecord,
 )
 from lazai_core.api.types import Address, Hash32, Height
 from lazai_core.testing.cases import Case, cases
@@ -174,7 +188,7 @@ def test_an_observer_follows_and_says_nothing() -> None:
 def test_a_new_committee_holds_from_its_height_on() -> None:
     host = follower()
     host.certify(decided_certificate())
-    host.feed(StartHeightWith(height=Height(2), committee=powers(1, 1, 1, 1, 1, 1, 1)))
+    host.feed(StartHeight(height=Height(2), validators=validators(1, 1, 1, 1, 1, 1, 1)))
     host.votes(others(host), vote(Kind.PRECOMMIT, BLOCK, height=2))
     assert len(host.decided) == 1, "three of seven"
     host.votes([4, 5], vote(Kind.PRECOMMIT, BLOCK, height=2))

@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 from bft_driving import CHAIN_ID, identity, sign
 
 from lazai_consensus_bft.certificate import ordered_signatures
-from lazai_consensus_bft.committee import Committee, flat_committee, nested_committee
+from lazai_consensus_bft.committee import Committee, committee_of
 from lazai_consensus_bft.light import (
     LightBlock,
     NotEnoughTrust,
@@ -18,7 +18,6 @@ from lazai_consensus_bft.light import (
     verify_to,
 )
 from lazai_consensus_bft.messages import Kind, Vote
-from lazai_consensus_bft.quorum import Idao
 from lazai_core.api.consensus import Certificate, Validator
 from lazai_core.api.encoding import domain_hash
 from lazai_core.api.errors import ConsensusFault
@@ -58,7 +57,7 @@ class PlainHeader:
 
 def committee(*numbers: int) -> Committee:
     """Equal powers."""
-    return flat_committee([Validator(address=identity(number).address, power=1) for number in numbers])
+    return committee_of([Validator(address=identity(number).address, power=1) for number in numbers])
 
 
 def seal(header: PlainHeader, signers: list[int]) -> Certificate:
@@ -201,11 +200,12 @@ def test_times_are_checked() -> None:
 
 
 def test_idao_committees_are_verified_by_the_same_client() -> None:
-    def idao(name: int, *numbers: int) -> Idao:
-        members = tuple((identity(number).address, 1) for number in numbers)
-        return Idao(name=Address(bytes([name]) * 20), power=1, members=members)
+    def member(number: int, power: int, idao: int) -> Validator:
+        return Validator(address=identity(number).address, power=power, idao=Address(bytes([idao]) * 20))
 
-    nested = nested_committee([idao(1, 0, 1, 2, 3), idao(2, 4), idao(3, 5), idao(4, 6)])
+    nested = committee_of(
+        [*(member(number, 1, 1) for number in range(4)), member(4, 4, 2), member(5, 4, 3), member(6, 4, 4)]
+    )
     good = chain([(nested, [0, 1, 2, 4, 5])] * 3)
     step(good[1], good[3])
     # Five of seven, but only two of four iDAOs have voted.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from bft_driving import BLOCK, CHAIN_ID, OTHER, Host, follower, only, prevotes, vote
 
-from lazai_consensus_bft.inputs import WalRecord
 from lazai_consensus_bft.messages import Kind, Message, Proposal, encode_message
 from lazai_consensus_bft.round import RoundState, Step
 from lazai_consensus_bft.signer import HeightSigner
 from lazai_consensus_bft.wal import Intent, Record, Valid, decode_record, encode_record, restore
-from lazai_core.api.consensus import Broadcast, SignMessage
+from lazai_core.api.consensus import Broadcast, SignMessage, WalRecord
 from lazai_core.api.types import Height
 
 

@@ -8,7 +8,6 @@ from itertools import permutations
 from bft_driving import BLOCK, CHAIN_ID, OTHER, Host, follower, identity, only, powers, prevotes, sign, timers, vote
 
 from lazai_consensus_bft.certificate import verify_commit
-from lazai_consensus_bft.inputs import WalRecord
 from lazai_consensus_bft.messages import Kind, encode_message
 from lazai_consensus_bft.wal import Intent, encode_record
 from lazai_core.api.consensus import (
@@ -19,6 +18,7 @@ from lazai_core.api.consensus import (
     MessageReceived,
     RequestSync,
     SignMessage,
+    WalRecord,
 )
 from lazai_core.api.types import Height
 

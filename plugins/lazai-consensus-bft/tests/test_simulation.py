@@ -7,7 +7,7 @@ from typing import Any
 
 import bft_simulation
 import pytest
-from bft_simulation import CHAIN_ID, Simulation, Violation, committee_of, faulty_of, identity, members_of, run_seeds
+from bft_simulation import CHAIN_ID, Simulation, Violation, committee_named, faulty_of, identity, members_of, run_seeds
 
 from lazai_consensus_bft.certificate import verify_commit
 from lazai_consensus_bft.evidence import AMNESIA, DOUBLE_PROPOSAL, DOUBLE_VOTE
@@ -34,7 +34,7 @@ def test_a_calm_network_decides_every_height_in_one_round(shape: str) -> None:
     assert not calm.evidence
     for node in calm.nodes:
         for certificate in node.decided.values():
-            verify_commit(certificate, committee_of(shape), CHAIN_ID)
+            verify_commit(certificate, committee_named(shape), CHAIN_ID)
 
 
 def test_equal_seeds_give_equal_runs() -> None:

@@ -9,11 +9,11 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazai_core.api.consensus import Validator
+from lazai_core.api.consensus import Validator, validators_hash
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.job import ComputeRecord, ProofEnvelope, ResourceUsage
 from lazai_core.api.types import Address, Gas, Hash32, Height, JobId, Wei
-from lazai_core.chain.block import Block, BlockHeader, randao_of, validators_hash
+from lazai_core.chain.block import Block, BlockHeader, randao_of
 
 KEY = b"\x11" * 32
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from lazai_core.api.consensus import Certificate, CommitSignature, Validator, signing_digest
+from lazai_core.api.consensus import Certificate, CommitSignature, Validator, signing_digest, validators_hash
 from lazai_core.api.hashing import address_of_private_key, sign_digest
 from lazai_core.api.job import ComputeJob, ComputeRecord, ProofEnvelope, ResourceUsage
 from lazai_core.api.proof import Statement
 from lazai_core.api.types import AI_CALL_ADDRESS, ZERO_HASH, Gas, Height, ModelId, Wei
 from lazai_core.builtin.attestation_proof import attestation_digest
 from lazai_core.builtin.solo_consensus import commit_message
-from lazai_core.chain.block import Block, BlockHeader, records_root, transactions_root, validators_hash
+from lazai_core.chain.block import Block, BlockHeader, records_root, transactions_root
 from lazai_core.chain.receipt_file import build_receipt
 from lazai_core.chain.receipts import Receipt, block_bloom
 from lazai_core.chain.transaction import Transaction

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lazai_core.api.consensus import validators_hash
 from lazai_core.api.errors import PluginMissing
 from lazai_core.api.types import to_hex
-from lazai_core.chain.block import validators_hash
 from lazai_core.cli import receipts
 from lazai_core.cli.offline import OfflineConsensus, OfflineSystems
 from lazai_core.cli.receipts import TrustRoot, check_files

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
-from lazai_core.api.consensus import Certificate, CommitSignature, Validator, signing_digest
+from lazai_core.api.consensus import Certificate, CommitSignature, Validator, signing_digest, validators_hash
 from lazai_core.api.errors import ProofError, ProofMalformed, ProofRejected
 from lazai_core.api.hashing import sign_digest
 from lazai_core.api.precompile import NeedsCompute
 from lazai_core.api.proof import AcceptancePolicy
 from lazai_core.api.types import AI_CALL_ADDRESS, Hash32
 from lazai_core.builtin.solo_consensus import SoloEngine, commit_message
-from lazai_core.chain.block import Block, validators_hash
+from lazai_core.chain.block import Block
 from lazai_core.chain.receipt_check import ReceiptReport, verify_receipt
 from lazai_core.chain.receipt_file import JobReceipt, build_receipt
 from lazai_core.chain.system_calls import InferCall
