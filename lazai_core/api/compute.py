@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from attrs import field, frozen
 
 from .errors import Cancelled
+from .field_kernels import FieldKernels
 from .job import Measurement, ResourceLimits, ResourceUsage
 from .program import Op, Program
 
@@ -23,6 +24,7 @@ class Capability(StrEnum):
 
     EXACT_TENSORS = "exact-tensors"
     TRACE = "trace"
+    FIELD_KERNELS = "field-kernels"
 
 
 @frozen(kw_only=True)
@@ -186,6 +188,10 @@ class Coprocessor(Protocol):
     @property
     def tensors(self) -> TensorKernels:
         """Single operations."""
+
+    @property
+    def fields(self) -> FieldKernels | None:
+        """The hot steps of proofs; None where `info.capabilities` lacks FIELD_KERNELS."""
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:
         """A fresh monitor for one run on this device."""

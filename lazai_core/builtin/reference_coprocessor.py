@@ -21,6 +21,7 @@ from lazai_core.api.compute import (
     TensorView,
 )
 from lazai_core.api.errors import BackendUnavailable, ComputeLimitExceeded, OutOfMemory
+from lazai_core.api.field_kernels import FieldKernels
 from lazai_core.api.job import ResourceLimits, ResourceUsage
 from lazai_core.api.program import BoundProgram, Op, Program
 from lazai_core.exact.codec import as_view, from_view
@@ -94,6 +95,7 @@ class ReferenceCoprocessor:
         )
         self.models: ModelLoader = ReferenceLoader()
         self.tensors: TensorKernels = ReferenceKernels()
+        self.fields: FieldKernels | None = None
         self._closed = False
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:

@@ -22,6 +22,7 @@ from lazai_core.api.compute import (
     TensorKernels,
 )
 from lazai_core.api.errors import AssemblyError, BackendUnavailable, ComputeError, PluginBroken
+from lazai_core.api.field_kernels import FieldKernels
 from lazai_core.api.job import ResourceLimits, ResourceUsage
 from lazai_core.api.program import Program
 from lazai_core.registry.discover import Candidate
@@ -75,6 +76,11 @@ class LazyCoprocessor:
     def tensors(self) -> TensorKernels:
         """Its kernels."""
         return self.open().tensors
+
+    @property
+    def fields(self) -> FieldKernels | None:
+        """Its field kernels, where it has any."""
+        return self.open().fields
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:
         """A fresh monitor for one run."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from .consensus import ConsensusConformance
 from .coprocessor import CoprocessorConformance
+from .field_kernels import FieldKernelsConformance
 from .gas_policy import Eip1559Conformance, GasPolicyConformance
 from .hygiene import PluginHygiene
 from .precompile import Example, PrecompileConformance
@@ -24,6 +25,7 @@ __all__ = [
     "CoprocessorConformance",
     "Eip1559Conformance",
     "Example",
+    "FieldKernelsConformance",
     "GasPolicyConformance",
     "PluginHygiene",
     "PrecompileConformance",

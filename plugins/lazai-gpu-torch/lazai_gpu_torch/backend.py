@@ -18,6 +18,7 @@ from lazai_core.api.compute import (
     TensorView,
 )
 from lazai_core.api.errors import ComputeError, ComputeLimitExceeded, InvalidProgram, OutOfMemory
+from lazai_core.api.field_kernels import FieldKernels
 from lazai_core.api.job import ResourceLimits
 from lazai_core.api.program import BoundProgram, Op, Program, ValueInfo
 from lazai_core.exact.codec import as_view, decode_inputs, encode_outputs, from_view
@@ -25,6 +26,7 @@ from lazai_core.exact.monitor import RunMonitor
 
 from .attention import DTYPES, attention
 from .devices import Device, open_device
+from .field_kernels import TorchFieldKernels
 from .model_loader import PlannedStep, TorchModel, TorchModelLoader
 from .options import TorchOptions
 from .tensor_kernels import BUILDERS, SYMBOLIC_BUILDERS, StepContext
@@ -104,10 +106,11 @@ class TorchCoprocessor:
             name="torch",
             version=f"{version('lazai-gpu-torch')} torch {torch.__version__}",
             device=self._device.description,
-            capabilities=frozenset({Capability.EXACT_TENSORS, Capability.TRACE}),
+            capabilities=frozenset({Capability.EXACT_TENSORS, Capability.TRACE, Capability.FIELD_KERNELS}),
         )
         self.models = TorchModelLoader(self._device)
         self.tensors = TorchTensorKernels(self._device)
+        self.fields: FieldKernels | None = TorchFieldKernels(self._device)
 
     @property
     def device_name(self) -> str:
@@ -185,7 +188,6 @@ def _run_step(step: PlannedStep, values: list[torch.Tensor | None]) -> None:
     values[step.result] = step.run(operands)  # type: ignore[arg-type]
     for index in step.dropped:
         values[index] = None
-
 
 
 def _board_energy_joules(handle: torch.device) -> Callable[[], float | None]:

@@ -33,7 +33,7 @@ def lazai_coprocessors() -> Iterable[CoprocessorEntry]:
         name="torch",
         summary="PyTorch on the CPU or a CUDA device",
         build=build_torch,
-        capabilities=frozenset({Capability.EXACT_TENSORS, Capability.TRACE}),
+        capabilities=frozenset({Capability.EXACT_TENSORS, Capability.TRACE, Capability.FIELD_KERNELS}),
         options=TorchOptions,
     )
 
