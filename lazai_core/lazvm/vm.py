@@ -106,6 +106,10 @@ class LazVM:
         """State at the head, or at a committed root. Raises StorageError for an unknown root."""
         return StateView(self._nodes, self._head.header.state_root if root is None else root)
 
+    def validators(self, height: Height) -> tuple[Validator, ...]:
+        """Who decides a height, from the first to the second after the head."""
+        return self.genesis.validators
+
     def fees(self) -> FeeState:
         """Fee fields of the head."""
         return fee_state(self._head.header)
