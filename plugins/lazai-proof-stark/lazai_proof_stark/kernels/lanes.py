@@ -53,6 +53,10 @@ class Lanes:
         self._minimum = module.globals.get(name) or ir.Function(
             module, ir.FunctionType(_VECTOR, [_VECTOR, _VECTOR]), name
         )
+        name = "llvm.umin.v8i64"
+        self._wide_minimum = module.globals.get(name) or ir.Function(
+            module, ir.FunctionType(_WIDE, [_WIDE, _WIDE]), name
+        )
 
     def load(self, address: Any, index: int = 0) -> Any:
         """Sixteen elements at `address + 64 * index` bytes."""
@@ -94,18 +98,35 @@ class Lanes:
         even = self.builder.mul(self.builder.and_(a_even, mask), self.builder.and_(b_even, mask))
         return even, self.builder.mul(a_odd, b_odd)
 
-    def wide_sum(self, a: Wide, b: Wide) -> Wide:
-        """At most two products may be added: 2 p^2 < p 2^32, what one reduction takes."""
-        return self.builder.add(a[0], b[0]), self.builder.add(a[1], b[1])
+    def wide_sum(self, terms: Sequence[Wide]) -> Wide:
+        """Sums below 4 p^2, which is below 2^64; the caller counts."""
+        even, odd = terms[0]
+        for term in terms[1:]:
+            even, odd = self.builder.add(even, term[0]), self.builder.add(odd, term[1])
+        return even, odd
+
+    def lowered(self, wide: Wide) -> Wide:
+        """The same residues below 2 p^2 < p 2^32, of values below 4 p^2."""
+        limit = _wide_constant(2 * P * P)
+        even, odd = (self.builder.call(self._wide_minimum, [half, self.builder.sub(half, limit)]) for half in wide)
+        return even, odd
+
+    def wide_sum_of_products(self, pairs: Sequence[tuple[Any, Any]]) -> Wide:
+        """sum a * b below 2 p^2, not reduced."""
+        products = [self.wide_product(a, b) for a, b in pairs]
+        total = self.wide_sum(products[:4])
+        if len(products) > 2:
+            total = self.lowered(total)
+        for start in range(4, len(products), 2):
+            total = self.lowered(self.wide_sum([total, *products[start : start + 2]]))
+        return total
 
     def reduce(self, wide: Wide) -> Any:
         """Montgomery reduction of values below p * 2^32."""
         builder, mask = self.builder, _wide_constant(0xFFFFFFFF)
 
         def quotient_added(value: Any) -> Any:
-            factor = builder.and_(
-                builder.mul(builder.and_(value, mask), _wide_constant(NEGATED_INVERSE)), mask
-            )
+            factor = builder.and_(builder.mul(builder.and_(value, mask), _wide_constant(NEGATED_INVERSE)), mask)
             return builder.add(value, builder.mul(factor, _wide_constant(P)))
 
         even, odd = quotient_added(wide[0]), quotient_added(wide[1])
@@ -117,15 +138,8 @@ class Lanes:
         return self.reduce(self.wide_product(a, b))
 
     def sum_of_products(self, pairs: Sequence[tuple[Any, Any]]) -> Any:
-        """sum a * b with one reduction for every two products."""
-        total = None
-        for start in range(0, len(pairs), 2):
-            wide = self.wide_product(*pairs[start])
-            if start + 1 < len(pairs):
-                wide = self.wide_sum(wide, self.wide_product(*pairs[start + 1]))
-            reduced = self.reduce(wide)
-            total = reduced if total is None else self.add(total, reduced)
-        return total
+        """sum a * b with one reduction."""
+        return self.reduce(self.wide_sum_of_products(pairs))
 
 
 class ExtensionLanes:
@@ -153,19 +167,32 @@ class ExtensionLanes:
 
     def mul(self, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
         """K times K; reduction by X^5 = 1 - X^2 as in `field.multiply`."""
-        base = self.base
+        return self.sum_of_products([(a, b)])
 
-        def coefficient(power: int) -> Any:
-            return base.sum_of_products([(a[i], b[power - i]) for i in range(5) if 0 <= power - i < 5])
+    def sum_of_products(self, pairs: Sequence[tuple[Sequence[Any], Sequence[Any]]]) -> list[Any]:
+        """sum a * b over K with five reductions.
 
-        c = [coefficient(power) for power in range(9)]
-        c5_c8 = base.sub(c[5], c[8])
+        X^5 = 1 - X^2 makes coefficient k of a b the sum over i of a_i times coefficient k of X^i b, which is one of b's
+        coefficients or a difference of them.
+        """
+        columns: list[list[tuple[Any, Any]]] = [[] for _ in range(5)]
+        for a, b in pairs:
+            for i, row in enumerate(self._multiples(b)):
+                for power in range(5):
+                    columns[power].append((a[i], row[power]))
+        return [self.base.sum_of_products(column) for column in columns]
+
+    def _multiples(self, b: Sequence[Any]) -> list[list[Any]]:
+        """X^i b for i below 5."""
+        sub = self.base.sub
+        b0, b1, b2, b3, b4 = b
+        b14, b03, b42 = sub(b1, b4), sub(b0, b3), sub(b4, b2)
         return [
-            base.add(c[0], c5_c8),
-            base.add(c[1], c[6]),
-            base.add(base.sub(c[2], c5_c8), c[7]),
-            base.add(base.sub(c[3], c[6]), c[8]),
-            base.sub(c[4], c[7]),
+            [b0, b1, b2, b3, b4],
+            [b4, b0, b14, b2, b3],
+            [b3, b4, b03, b14, b2],
+            [b2, b3, b42, b03, b14],
+            [b14, b2, sub(b3, b14), b42, b03],
         ]
 
 
