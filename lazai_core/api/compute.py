@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from attrs import field, frozen
 
+from .curve_kernels import CurveKernels
 from .errors import Cancelled
 from .field_kernels import FieldKernels
 from .job import Measurement, ResourceLimits, ResourceUsage
@@ -25,6 +26,7 @@ class Capability(StrEnum):
     EXACT_TENSORS = "exact-tensors"
     TRACE = "trace"
     FIELD_KERNELS = "field-kernels"
+    CURVE_KERNELS = "curve-kernels"
 
 
 @frozen(kw_only=True)
@@ -192,6 +194,10 @@ class Coprocessor(Protocol):
     @property
     def fields(self) -> FieldKernels | None:
         """The hot steps of proofs; None where `info.capabilities` lacks FIELD_KERNELS."""
+
+    @property
+    def curves(self) -> CurveKernels | None:
+        """The hot steps of proofs over BN254; None where `info.capabilities` lacks CURVE_KERNELS."""
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:
         """A fresh monitor for one run on this device."""

@@ -20,6 +20,7 @@ from lazai_core.api.compute import (
     TensorKernels,
     TensorView,
 )
+from lazai_core.api.curve_kernels import CurveKernels
 from lazai_core.api.errors import BackendUnavailable, ComputeLimitExceeded, OutOfMemory
 from lazai_core.api.field_kernels import FieldKernels
 from lazai_core.api.job import ResourceLimits, ResourceUsage
@@ -96,6 +97,7 @@ class ReferenceCoprocessor:
         self.models: ModelLoader = ReferenceLoader()
         self.tensors: TensorKernels = ReferenceKernels()
         self.fields: FieldKernels | None = None
+        self.curves: CurveKernels | None = None
         self._closed = False
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:

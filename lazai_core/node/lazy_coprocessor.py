@@ -21,6 +21,7 @@ from lazai_core.api.compute import (
     ResourceMonitor,
     TensorKernels,
 )
+from lazai_core.api.curve_kernels import CurveKernels
 from lazai_core.api.errors import AssemblyError, BackendUnavailable, ComputeError, PluginBroken
 from lazai_core.api.field_kernels import FieldKernels
 from lazai_core.api.job import ResourceLimits, ResourceUsage
@@ -81,6 +82,11 @@ class LazyCoprocessor:
     def fields(self) -> FieldKernels | None:
         """Its field kernels, where it has any."""
         return self.open().fields
+
+    @property
+    def curves(self) -> CurveKernels | None:
+        """Its curve kernels, where it has any."""
+        return self.open().curves
 
     def monitor(self, limits: ResourceLimits) -> ResourceMonitor:
         """A fresh monitor for one run."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from .consensus import ConsensusConformance
 from .coprocessor import CoprocessorConformance
+from .curve_kernels import CurveKernelsConformance
 from .field_kernels import FieldKernelsConformance
 from .gas_policy import Eip1559Conformance, GasPolicyConformance
 from .hygiene import PluginHygiene
@@ -23,6 +24,7 @@ from .storage import StorageConformance
 __all__ = [
     "ConsensusConformance",
     "CoprocessorConformance",
+    "CurveKernelsConformance",
     "Eip1559Conformance",
     "Example",
     "FieldKernelsConformance",

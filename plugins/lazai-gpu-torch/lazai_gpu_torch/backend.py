@@ -11,12 +11,12 @@ from lazai_core.api.compute import (
     AttentionStep,
     BackendInfo,
     CancelToken,
-    Capability,
     ExecutionResult,
     LoadedModel,
     ResourceMonitor,
     TensorView,
 )
+from lazai_core.api.curve_kernels import CurveKernels
 from lazai_core.api.errors import ComputeError, ComputeLimitExceeded, InvalidProgram, OutOfMemory
 from lazai_core.api.field_kernels import FieldKernels
 from lazai_core.api.job import ResourceLimits
@@ -25,6 +25,8 @@ from lazai_core.exact.codec import as_view, decode_inputs, encode_outputs, from_
 from lazai_core.exact.monitor import RunMonitor
 
 from .attention import DTYPES, attention
+from .capabilities import CAPABILITIES
+from .curves.kernels import TorchCurveKernels
 from .devices import Device, open_device
 from .field_kernels import TorchFieldKernels
 from .model_loader import PlannedStep, TorchModel, TorchModelLoader
@@ -106,11 +108,12 @@ class TorchCoprocessor:
             name="torch",
             version=f"{version('lazai-gpu-torch')} torch {torch.__version__}",
             device=self._device.description,
-            capabilities=frozenset({Capability.EXACT_TENSORS, Capability.TRACE, Capability.FIELD_KERNELS}),
+            capabilities=CAPABILITIES,
         )
         self.models = TorchModelLoader(self._device)
         self.tensors = TorchTensorKernels(self._device)
         self.fields: FieldKernels | None = TorchFieldKernels(self._device)
+        self.curves: CurveKernels | None = TorchCurveKernels(self._device)
 
     @property
     def device_name(self) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lazai_core.api import CoprocessorEntry, PluginInfo, hookimpl
-from lazai_core.api.compute import Capability
 from lazai_core.api.service import Benchmark, HealthCheck
 
+from .capabilities import CAPABILITIES
 from .options import TorchOptions
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def lazai_coprocessors() -> Iterable[CoprocessorEntry]:
         name="torch",
         summary="PyTorch on the CPU or a CUDA device",
         build=build_torch,
-        capabilities=frozenset({Capability.EXACT_TENSORS, Capability.TRACE, Capability.FIELD_KERNELS}),
+        capabilities=CAPABILITIES,
         options=TorchOptions,
     )
 
