@@ -52,8 +52,9 @@ def _parent(level: Level) -> Level:
         half = len(numerators) // 2
         return (
             [
-                f.add(f.multiply(numerators[i], denominators[i + half]), f.multiply(numerators[i + half],
-                denominators[i]))
+                f.add(
+                    f.multiply(numerators[i], denominators[i + half]), f.multiply(numerators[i + half], denominators[i])
+                )
                 for i in range(half)
             ],
             [f.multiply(denominators[i], denominators[i + half]) for i in range(half)],
@@ -83,13 +84,13 @@ def prove_zero_sum(p: Words, q: Words, channel: Sender) -> LeafClaim:
     channel.send_elements("root", root_denominator)
     top_p, top_q = _as_lists(levels.pop())
     channel.send_elements("children", [*top_p, *top_q])
-    claim = _descend(channel, (), top_p[0], top_p[1], top_q[0], top_q[1])
+    claim = descend(channel, (), top_p[0], top_p[1], top_q[0], top_q[1])
     while levels:
         claim = _prove_level(levels.pop(), claim, channel)
     return claim
 
 
-def _descend(
+def descend(
     channel: Channel,
     point: Sequence[Extension],
     p0: Extension,
@@ -153,20 +154,7 @@ class _FractionSums:
     def _small_message(self) -> tuple[Extension, Extension]:
         p, q = _as_lists((self.p, self.q))
         self.p, self.q = p, q
-        quarter = len(p) // 4
-        weights = f.eq_vector(self.z[:-1])
-
-        def inner(p0: Extension, p1: Extension, q0: Extension, q1: Extension) -> Extension:
-            mixed = f.add(p1, f.multiply(self.mix, q1))
-            return f.add(f.multiply(p0, q1), f.multiply(q0, mixed))
-
-        at_zero, leading = f.ZERO, f.ZERO
-        for i in range(quarter):
-            a, b = [p[i + k * quarter] for k in range(4)], [q[i + k * quarter] for k in range(4)]
-            at_zero = f.add(at_zero, f.multiply(weights[i], inner(a[0], a[2], b[0], b[2])))
-            steps = (f.subtract(a[1], a[0]), f.subtract(a[3], a[2]), f.subtract(b[1], b[0]), f.subtract(b[3], b[2]))
-            leading = f.add(leading, f.multiply(weights[i], inner(*steps)))
-        return at_zero, leading
+        return fraction_message(p, q, f.eq_vector(self.z[:-1]), self.mix)
 
     def bind(self, r: Extension) -> None:
         """Fix the top variable of the level above: it is the second most significant of p and q."""
@@ -174,16 +162,40 @@ class _FractionSums:
         self.p, self.q = _bind_second(self.p, r), _bind_second(self.q, r)
 
 
+def fraction_message(
+    p: Sequence[Extension], q: Sequence[Extension], weights: Sequence[Extension], mix: Extension
+) -> tuple[Extension, Extension]:
+    """A round's H(0) and leading coefficient from the children p, q `[4 n]` and eq's weights `[n]`, element by element."""
+    quarter = len(p) // 4
+
+    def inner(p0: Extension, p1: Extension, q0: Extension, q1: Extension) -> Extension:
+        mixed = f.add(p1, f.multiply(mix, q1))
+        return f.add(f.multiply(p0, q1), f.multiply(q0, mixed))
+
+    at_zero, leading = f.ZERO, f.ZERO
+    for i in range(quarter):
+        a, b = [p[i + k * quarter] for k in range(4)], [q[i + k * quarter] for k in range(4)]
+        at_zero = f.add(at_zero, f.multiply(weights[i], inner(a[0], a[2], b[0], b[2])))
+        steps = (f.subtract(a[1], a[0]), f.subtract(a[3], a[2]), f.subtract(b[1], b[0]), f.subtract(b[3], b[2]))
+        leading = f.add(leading, f.multiply(weights[i], inner(*steps)))
+    return at_zero, leading
+
+
+def second_bound(values: Sequence[Extension], r: Extension) -> list[Extension]:
+    """Both children, which are the halves, with their top variable fixed to r."""
+    quarter = len(values) // 4
+    return [
+        f.add(values[i], f.multiply(r, f.subtract(values[i + quarter], values[i])))
+        for start in (0, 2 * quarter)
+        for i in range(start, start + quarter)
+    ]
+
+
 def _bind_second(values: Words | list[Extension], r: Extension) -> Words | list[Extension]:
     if isinstance(values, list):
-        quarter = len(values) // 4
-        return [
-            f.add(values[i], f.multiply(r, f.subtract(values[i + quarter], values[i])))
-            for start in (0, 2 * quarter)
-            for i in range(start, start + quarter)
-        ]
+        return second_bound(values, r)
     if len(values) < 4:
-        return _bind_second(extension_values(values), r)
+        return second_bound(extension_values(values), r)
     # In place: the first child's fold leaves the second quarter free for the second child's.
     quarter = len(values) // 4
     challenge = splat(r)
@@ -209,7 +221,7 @@ def _prove_level(level: Level, claim: LeafClaim, channel: Sender) -> LeafClaim:
         bound.append(r)
     p, q = _as_lists((sums.p, sums.q))
     channel.send_elements("children", [*p, *q])
-    return _descend(channel, list(reversed(bound)), p[0], p[1], q[0], q[1])
+    return descend(channel, list(reversed(bound)), p[0], p[1], q[0], q[1])
 
 
 def check_zero_sum(variables: int, channel: Receiver) -> LeafClaim:
@@ -222,7 +234,7 @@ def check_zero_sum(variables: int, channel: Receiver) -> LeafClaim:
         raise ProofRejected("the fractions do not add up to zero", check="lookup root")
     if f.multiply(q0, q1) != root:
         raise ProofRejected("the root does not belong to its children", check="lookup root")
-    claim = _descend(channel, (), p0, p1, q0, q1)
+    claim = descend(channel, (), p0, p1, q0, q1)
     for level in range(1, variables):
         claim = _check_level(level, claim, channel)
     return claim
@@ -244,7 +256,7 @@ def _check_level(level: int, claim: LeafClaim, channel: Receiver) -> LeafClaim:
     mixed = f.add(p1, f.multiply(mix, q1))
     if f.add(f.multiply(p0, q1), f.multiply(q0, mixed)) != value:
         raise ProofRejected(f"level {level} of the fraction tree does not match its claim", check="lookup level")
-    return _descend(channel, list(reversed(bound)), p0, p1, q0, q1)
+    return descend(channel, list(reversed(bound)), p0, p1, q0, q1)
 
 
 def _after_round(

@@ -21,11 +21,12 @@ from .circuit.karray import IntArray
 from .circuit.keys import public_data
 from .circuit.layout import Layout
 from .circuit.relations import Circuit, PublicData, Sizes
-from .commitment import VARIABLES_MIN, Committed, Shape, commit
+from .commitment import VARIABLES_MIN, Shape
 from .expansion import fill_commitment
 from .kernels.arrays import Words
 from .parameters import ParameterSet, parameter_set
 from .security import require_sizes, sizes_of
+from .steps import PROCESSOR, Commitment, Steps
 
 SYSTEM_NAME = "stark"
 VERSION = 1
@@ -131,7 +132,7 @@ class StarkProvingKey:
     weight_key: WeightKey
     program: Program
     constants: tuple[IntArray, ...] = field(repr=False)
-    committed: Committed = field(repr=False)
+    committed: Commitment = field(repr=False)
 
 
 _CIRCUITS: OrderedDict[tuple[bytes, int, bytes], Circuit] = OrderedDict()
@@ -165,7 +166,9 @@ def activation_shape(circuit: Circuit, parameters: ParameterSet) -> Shape:
     return Shape.of(commitment_variables(circuit.activations), parameters.activations)
 
 
-def make_key(program: Program, constants: Sequence[IntArray], parameters: ParameterSet) -> StarkProvingKey:
+def make_key(
+    program: Program, constants: Sequence[IntArray], parameters: ParameterSet, steps: Steps = PROCESSOR
+) -> StarkProvingKey:
     """Commit to a model's constants: deterministic. Raises UnsupportedProgram naming the operation."""
     public = public_data(program, constants)
     smallest, typical, largest = _dimensions(program)
@@ -176,7 +179,7 @@ def make_key(program: Program, constants: Sequence[IntArray], parameters: Parame
             raise UnsupportedProgram("the layout of the weights depends on the symbolic dimension")
     arrays = {index: constants[index] for index in circuit.constants}
     words = fill_commitment(circuit.weights, commitment_variables(circuit.weights), arrays)
-    committed = commit(words, parameters.weights)
+    committed = steps.commit(words, parameters.weights)
     data = WeightKey(parameters=parameters, sizes=sizes, public=public, cap=committed.cap).encode()
     verifying = VerifyingKey(
         system=SYSTEM_NAME, version=VERSION, program_digest=ModelId(program.digest()), data=data

@@ -32,10 +32,8 @@ from .claims import (
     merged_products,
     operand_claims,
 )
-from .commitment import Committed, commit, open_weighted
 from .expansion import LANES, fill_commitment, fold_operand, padded_cells, residues, weights_over
 from .field import DEGREE, Extension, P
-from .fractions import prove_zero_sum
 from .kernels.arrays import MONTGOMERY, MONTGOMERY_INVERSE, Words, splat
 from .kernels.operands import subtract_scaled
 from .messages import Sender
@@ -43,6 +41,7 @@ from .model_key import StarkProvingKey, circuit_of, commitment_variables
 from .opening import begin
 from .products import Stack, folded_operand, prove_products, weight_cells
 from .regions import IDENTITY_POWER, Leaves, Region, leaves_of
+from .steps import PROCESSOR, Commitment, Steps
 from .workers import split
 
 LOG_LANES = 4
@@ -79,8 +78,12 @@ def prove(
     cancel: CancelToken,
     times: StageTimes | None = None,
     progress: Progress | None = None,
+    steps: Steps = PROCESSOR,
 ) -> bytes:
-    """Proof bytes for a traced run (arrays by value index). Raises Cancelled, UnsupportedProgram."""
+    """Proof bytes for a traced run (arrays by value index), the same wherever `steps`, which made the key, works.
+
+    Raises Cancelled, UnsupportedProgram, ComputeError when a device fails.
+    """
     times = times or StageTimes()
 
     def stage(name: str) -> None:
@@ -98,9 +101,9 @@ def prove(
     stage("commit")
     arrays = dict(enumerate(witness.columns))
     cells = fill_commitment(circuit.activations, commitment_variables(circuit.activations), arrays)
-    committed = commit(cells, key.weight_key.parameters.activations)
+    committed = steps.commit(cells, key.weight_key.parameters.activations)
     channel.send_digests("activations", committed.cap)
-    run = _Run(circuit, leaves, witness, channel, key, committed)
+    run = _Run(circuit, leaves, witness, channel, key, committed, steps)
     stage("lookups")
     run.lookups()
     stage("products")
@@ -121,9 +124,11 @@ class _Run:
         witness: Witness,
         channel: Sender,
         key: StarkProvingKey,
-        committed: Committed,
+        committed: Commitment,
+        steps: Steps,
     ) -> None:
         self.circuit, self.leaves, self.channel, self.key, self.committed = circuit, leaves, channel, key, committed
+        self.steps = steps
         self.values = witness.values
         chi = channel.challenge("chi")
         alpha, beta = channel.challenges("lookup", 2)
@@ -133,7 +138,7 @@ class _Run:
 
     def lookups(self) -> None:
         numerators, denominators = leaf_fractions(self.leaves, self.lookup_challenges, self.context)
-        claim = prove_zero_sum(numerators, denominators, self.channel)
+        claim = self.steps.prove_zero_sum(numerators, denominators, self.channel)
         mix, equality_mix = self.channel.challenges("claims", 2)
         point = self.channel.challenges("equalities", equality_variables(self.circuit))
         lookup_claims(self.leaves, self.lookup_challenges, claim, mix, self.context, self.first)
@@ -156,7 +161,7 @@ class _Run:
     def open_activations(self) -> None:
         claims = joined(self.first_claims[0], self.second_claims[0], self.join)
         weights = weights_over(self.circuit.activations, self.committed.shape.variables, claims)
-        open_weighted(self.committed, weights, self.channel)
+        self.steps.open_weighted(self.committed, weights, self.channel)
 
     def open_weights(self) -> None:
         claims = joined(self.first_claims[1], self.second_claims[1], self.join)
@@ -164,7 +169,7 @@ class _Run:
             return
         committed = self.key.committed
         weights = weights_over(self.circuit.weights, committed.shape.variables, claims)
-        open_weighted(committed, weights, self.channel)
+        self.steps.open_weighted(committed, weights, self.channel)
 
 
 def claimed_sum(claims: CommittedClaims, values: Values) -> Extension:
