@@ -165,7 +165,7 @@ class _FractionSums:
 def fraction_message(
     p: Sequence[Extension], q: Sequence[Extension], weights: Sequence[Extension], mix: Extension
 ) -> tuple[Extension, Extension]:
-    """A round's H(0) and leading coefficient from the children p, q `[4 n]` and eq's weights `[n]`, element by element."""
+    """A round: H(0) and the leading coefficient, from the children p, q `[4 n]` and eq's weights `[n]`."""
     quarter = len(p) // 4
 
     def inner(p0: Extension, p1: Extension, q0: Extension, q1: Extension) -> Extension:

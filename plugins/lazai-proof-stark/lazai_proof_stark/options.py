@@ -20,6 +20,14 @@ def _check_parameters(_instance: object, _attribute: Attribute[str], value: str)
         raise ValueError("parameters must name a parameter set")
 
 
+KERNELS = ("auto", "processor", "coprocessor")
+
+
+def _check_kernels(_instance: object, _attribute: Attribute[str], value: str) -> None:
+    if value not in KERNELS:
+        raise ValueError(f"kernels must be one of {', '.join(KERNELS)}, got {value!r}")
+
+
 @frozen(kw_only=True)
 class StarkOptions:
     """How strong this node's proofs are, and how much of the machine making them may take."""
@@ -38,4 +46,12 @@ class StarkOptions:
         default=4,
         validator=_check_models,
         metadata={"doc": "models whose weight commitments stay in memory (about 20 bytes a weight)"},
+    )
+    kernels: str = field(
+        default="auto",
+        validator=_check_kernels,
+        metadata={
+            "doc": 'who proves: "processor" (compiled here), "coprocessor" (its field kernels), or "auto": the '
+            "coprocessor where it has a device of its own; the proofs are the same bytes"
+        },
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lazai_core.api import PluginInfo, ProofSystemEntry, hookimpl
-from lazai_core.api.compute import Capability
+from lazai_core.api.compute import Capability, Coprocessor
 from lazai_core.api.proof import ProofKind
 from lazai_core.api.service import Benchmark, HealthCheck
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from lazai_core.api.proof import ProofSystem
 
 
-def build_stark(options: StarkOptions) -> ProofSystem:
-    """The proof system with this node's options. Raises AssemblyError for an unknown parameter set."""
+def build_stark(options: StarkOptions, coprocessor: Coprocessor | None) -> ProofSystem:
+    """The proof system with this node's options. Raises AssemblyError for sets and kernels that are not there."""
     from .system import StarkProofSystem
 
-    return StarkProofSystem(options)
+    return StarkProofSystem(options, coprocessor)
 
 
 @hookimpl

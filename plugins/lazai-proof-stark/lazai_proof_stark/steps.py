@@ -6,7 +6,11 @@ on this processor.
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
+
+from lazai_core.api.compute import Coprocessor
+from lazai_core.api.errors import AssemblyError, BackendUnavailable, ComputeError
 
 from . import commitment, fractions
 from .commitment import CodeParameters, Committed, Shape
@@ -35,7 +39,10 @@ class Steps(Protocol):
         """Commit to `uint32[2^v]` in Montgomery form; see `commitment.commit`."""
 
     def open_weighted(self, committed: Commitment, weights: Words, channel: Sender) -> list[Extension]:
-        """Prove <f, w> = s and give the point; see `commitment.open_weighted`. The weights may be overwritten."""
+        """Prove <f, w> = s and give the point; see `commitment.open_weighted`. The weights may be overwritten.
+
+        Raises ComputeError for a commitment that was made elsewhere.
+        """
 
     def prove_zero_sum(self, p: Words, q: Words, channel: Sender) -> LeafClaim:
         """Prove that fractions add up to zero; see `fractions.prove_zero_sum`. The arrays may be overwritten."""
@@ -48,7 +55,8 @@ class ProcessorSteps:
         return commitment.commit(values, parameters)
 
     def open_weighted(self, committed: Commitment, weights: Words, channel: Sender) -> list[Extension]:
-        assert isinstance(committed, Committed), "a key is used with the steps that made it"
+        if not isinstance(committed, Committed):
+            raise ComputeError("the key's commitment lies on a device", hint="prove where the key was prepared")
         return commitment.open_weighted(committed, weights, channel)
 
     def prove_zero_sum(self, p: Words, q: Words, channel: Sender) -> LeafClaim:
@@ -56,3 +64,41 @@ class ProcessorSteps:
 
 
 PROCESSOR: Steps = ProcessorSteps()
+
+
+class ChosenSteps:
+    """Where a proof system works: decided when it first proves, because opening a device takes seconds.
+
+    Raises AssemblyError at once where the configuration wants a coprocessor's kernels and there is none.
+    """
+
+    def __init__(self, kernels: str, coprocessor: Coprocessor | None) -> None:
+        if kernels == "coprocessor" and coprocessor is None:
+            raise AssemblyError(
+                "there is no coprocessor whose field kernels could prove", hint='choose kernels = "processor"'
+            )
+        self._kernels, self._coprocessor = kernels, coprocessor
+        self._lock = threading.Lock()
+        self._chosen: Steps | None = None
+
+    def get(self) -> Steps:
+        """The same every time. Raises BackendUnavailable, ComputeError."""
+        with self._lock:
+            if self._chosen is None:
+                self._chosen = self._choose()
+            return self._chosen
+
+    def _choose(self) -> Steps:
+        if self._kernels == "processor" or self._coprocessor is None:
+            return PROCESSOR
+        fields = self._coprocessor.fields
+        if fields is None and self._kernels == "coprocessor":
+            raise BackendUnavailable(
+                f"the coprocessor {self._coprocessor.info.name} has no field kernels",
+                hint='choose another coprocessor, or kernels = "processor" for the proof system',
+            )
+        if fields is None or not (fields.accelerated or self._kernels == "coprocessor"):
+            return PROCESSOR
+        from .device_steps import DeviceSteps
+
+        return DeviceSteps(fields)

@@ -7,9 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from lazai_core.api.compute import CancelToken, ConstantSource, TraceHandle
+from lazai_core.api.compute import CancelToken, ConstantSource, Coprocessor, TraceHandle
 from lazai_core.api.errors import (
     AssemblyError,
+    Cancelled,
+    ComputeError,
     EncodingError,
     InvalidInput,
     ProofMalformed,
@@ -23,7 +25,6 @@ from lazai_core.api.program import Program
 from lazai_core.api.proof import (
     AcceptancePolicy,
     ProofKind,
-    ProofSystem,
     ProvingKey,
     Rng,
     Statement,
@@ -43,6 +44,7 @@ from .options import StarkOptions
 from .parameters import parameter_set
 from .pricing import verification_gas
 from .prover import Progress, StageTimes, prove
+from .steps import ChosenSteps
 from .verifier import verify
 from .workers import use_threads
 
@@ -82,12 +84,13 @@ class StarkProofSystem:
     hiding = False
     needs_verifying_key = True
 
-    def __init__(self, options: StarkOptions) -> None:
+    def __init__(self, options: StarkOptions, coprocessor: Coprocessor | None = None) -> None:
         try:
             self._parameters = parameter_set(options.parameters)
         except ProofMalformed as cause:
             raise AssemblyError(cause.message, hint="correct `parameters` of the proof system") from cause
         use_threads(options.threads)
+        self._steps = ChosenSteps(options.kernels, coprocessor)
         self._keys: Recent[bytes, StarkProvingKey] = Recent(options.models_prepared_max)
         self._materials: Recent[bytes, KeyMaterial] = Recent(MATERIALS_MAX)
 
@@ -99,16 +102,19 @@ class StarkProofSystem:
         return Support(supported=True)
 
     def prepare(self, program: Program, constants: ConstantSource) -> StarkProvingKey:
-        """Commit to the weights: once a program while it is remembered. Raises UnsupportedProgram."""
+        """Commit to the weights: once a program while it is remembered. Raises UnsupportedProgram, ProvingFailed."""
         for index, op in enumerate(program.ops):
             if op.kind not in OPERATIONS:
                 raise UnsupportedProgram(f"operation {index} ({op.kind}): there are no relations for it")
 
         def make() -> StarkProvingKey:
             arrays = [from_view(constants.constant(index)) for index in range(len(program.constants))]
-            return with_skeleton(make_key(program, arrays, self._parameters))
+            return with_skeleton(make_key(program, arrays, self._parameters, self._steps.get()))
 
-        return self._keys.get(program.digest(), make)
+        try:
+            return self._keys.get(program.digest(), make)
+        except ComputeError as cause:
+            raise ProvingFailed(f"the weights cannot be committed to: {cause.message}", hint=cause.hint) from cause
 
     def prove(
         self, key: ProvingKey, statement: Statement, trace: TraceHandle, rng: Rng, cancel: CancelToken
@@ -131,8 +137,10 @@ class StarkProofSystem:
             raise ProvingFailed("the key was prepared by another proof system")
         arrays = read_trace(key, statement, trace)
         try:
-            data = prove(key, statement, arrays, cancel, times, progress)
-        except (InvalidInput, UnsupportedProgram) as cause:
+            data = prove(key, statement, arrays, cancel, times, progress, self._steps.get())
+        except Cancelled:
+            raise
+        except (ComputeError, InvalidInput, UnsupportedProgram) as cause:
             raise ProvingFailed(f"no proof can be made of this run: {cause.message}") from cause
         return ProofEnvelope(system=SYSTEM_NAME, version=VERSION, data=data)
 
@@ -216,8 +224,3 @@ def _check_usage(program: Program, statement: Statement) -> None:
     if planned != statement.usage:
         text = f"the statement's usage is {statement.usage}, the program's plan is {planned}"
         raise ProofRejected(text, check="usage")
-
-
-def build_stark(options: StarkOptions) -> ProofSystem:
-    """The proof system. Raises AssemblyError for a parameter set that does not exist."""
-    return StarkProofSystem(options)
