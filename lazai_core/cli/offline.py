@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lazai_core.api.compute import Coprocessor
 from lazai_core.api.consensus import Certificate, ConsensusEngine, Validator
@@ -13,6 +13,7 @@ from lazai_core.api.proof import ProofSystem
 from lazai_core.api.types import ZERO_HASH, Gas, ModelId
 from lazai_core.node.identity import KeyIdentity, new_private_key
 from lazai_core.node.injection import Need, call_build, read_needs
+from lazai_core.node.lazy_coprocessor import LazyCoprocessor
 from lazai_core.node.models import FolderPrograms, read_model_folder
 from lazai_core.node.system import SystemClock, SystemRng
 from lazai_core.registry import Catalog, Kind, Offer
@@ -72,8 +73,9 @@ class OfflineSystems(Mapping[str, ProofSystem]):
         if self._coprocessor is None:
             there = {offer.name: offer for offer in self._catalog.offers(Kind.COPROCESSOR)}
             name = next((name for name in COPROCESSORS if name in there), COPROCESSORS[-1])
-            built: Coprocessor = self._build(self._catalog.find(Kind.COPROCESSOR, name))
-            self._coprocessor = built
+            offer = self._catalog.find(Kind.COPROCESSOR, name)
+            # Most systems only keep it for proving; its libraries take seconds to load.
+            self._coprocessor = LazyCoprocessor(lambda: cast(Coprocessor, self._build(offer)), offer.candidate)
         return self._coprocessor
 
 

@@ -20,7 +20,6 @@ from .native_relation import NativeChallenges, linearisation, opened_here, opene
 from .native_setup import NativeProvingKey
 from .native_transcript import NativeTranscript
 from .parameters import ORDER, domain_root
-from .polynomials import interpolate
 from .rounds import Challenges, grand_product, lookup_sum, open_batch, quotient, split_quotient
 from .stages import Stages
 
@@ -87,10 +86,8 @@ class _Run:
 
     def commit(self, stage: str, polynomials: Mapping[str, FieldArray]) -> None:
         """Commit, remember and absorb, in the given order."""
-        from .kernels import g1
-
         self.enter(stage)
-        points = g1.msm_many(self.polynomials.bases, list(polynomials.values()))
+        points = self.polynomials.commit(list(polynomials.values()))
         self.coefficients |= polynomials
         for name, point in zip(polynomials, points, strict=True):
             self.points[name] = point
@@ -120,7 +117,7 @@ class _Run:
             self.enter("lookup counts")
             counts = named["m"] = count_lookups(self.polynomials.values, self.columns)
         self.enter("wires")
-        blinded = {name: interpolate(column, self.blinders[name]) for name, column in named.items()}
+        blinded = {name: self.polynomials.interpolate(column, self.blinders[name]) for name, column in named.items()}
         self.commit("commit wires", blinded)
         return counts
 
@@ -135,7 +132,7 @@ class _Run:
             self.enter("lookup sum")
             early = Challenges(beta=beta, gamma=gamma, alpha=0, eta=eta, chi=chi)
             made["s"] = lookup_sum(self.polynomials, self.columns, counts, early)
-        blinded = {name: interpolate(values, self.blinders[name]) for name, values in made.items()}
+        blinded = {name: self.polynomials.interpolate(values, self.blinders[name]) for name, values in made.items()}
         self.commit("commit permutation", blinded)
         alpha = self.transcript.challenge("alpha")
         return Challenges(beta=beta, gamma=gamma, alpha=alpha, eta=eta, chi=chi)

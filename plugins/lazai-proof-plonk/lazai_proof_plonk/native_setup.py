@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, field
 
+from .curve_engine import CurveEngine, ProcessorEngine
 from .files.ptau import PowersOfTau
 from .native_circuit import SELECTORS, NativeCircuit
 from .native_key import GATE_COLUMNS, LOOKUP_COLUMNS, NativeKey
@@ -32,11 +33,15 @@ class NativeProvingKey:
 
 
 def native_setup(
-    circuit: NativeCircuit, powers: PowersOfTau, progress: Progress = lambda _stage: None
+    circuit: NativeCircuit,
+    powers: PowersOfTau,
+    progress: Progress = lambda _stage: None,
+    engine: CurveEngine | None = None,
 ) -> NativeProvingKey:
     """Deterministic. Raises CeremonyTooSmall."""
-    from .kernels import g1, g2, ntt
+    from .kernels import g2
 
+    engine = engine or ProcessorEngine()
     size = circuit.size
     check_size(size, EXTRA_POWERS, powers)
     progress("permutation")
@@ -45,10 +50,10 @@ def native_setup(
     values |= {name: circuit.lookups[name] for name in circuit.lookups}
     names = GATE_COLUMNS + LOOKUP_COLUMNS if circuit.lookups else GATE_COLUMNS
     progress("polynomials")
-    coefficients = {name: ntt.inverse(values[name]) for name in names}
+    coefficients = {name: engine.interpolate(values[name]) for name in names}
     progress("commitments")
     bases = np.ascontiguousarray(powers.g1[: size + EXTRA_POWERS])
-    commitments = tuple(g1.msm_many(bases, [coefficients[name] for name in names]))
+    commitments = tuple(engine.commit(engine.load(bases), [coefficients[name] for name in names]))
     key = NativeKey(
         public=circuit.public,
         power=size.bit_length() - 1,
@@ -62,6 +67,7 @@ def native_setup(
         coefficients=coefficients,
         values={name: values[name] for name in (*SIGMA_NAMES, *circuit.lookups)},
         bases=bases,
+        engine=engine,
     )
     return NativeProvingKey(
         key=key, variables=circuit.variables, maps=circuit.maps, additions=circuit.additions, polynomials=polynomials

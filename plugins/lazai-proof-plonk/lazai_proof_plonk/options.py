@@ -5,12 +5,18 @@ from __future__ import annotations
 from attrs import Attribute, field, frozen
 
 SETUPS = ("hermez", "insecure-test")
+KERNELS = ("auto", "processor", "coprocessor")
 ROWS_MIN, ROWS_MAX = 8, 1 << 20
 
 
 def _check_setup(_instance: object, _attribute: Attribute[str], value: str) -> None:
     if value not in SETUPS:
         raise ValueError(f"setup must be one of {', '.join(SETUPS)}, got {value!r}")
+
+
+def _check_kernels(_instance: object, _attribute: Attribute[str], value: str) -> None:
+    if value not in KERNELS:
+        raise ValueError(f"kernels must be one of {', '.join(KERNELS)}, got {value!r}")
 
 
 def _check_rows(_instance: object, _attribute: Attribute[int], value: int) -> None:
@@ -35,4 +41,12 @@ class PlonkOptions:
         default=1 << 17,
         validator=_check_rows,
         metadata={"doc": "circuits of more rows are refused"},
+    )
+    kernels: str = field(
+        default="auto",
+        validator=_check_kernels,
+        metadata={
+            "doc": 'who transforms and commits: "processor", "coprocessor", or "auto", the coprocessor where its '
+            "kernels are accelerated"
+        },
     )

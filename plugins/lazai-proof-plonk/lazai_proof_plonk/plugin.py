@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lazai_core.api import PluginInfo, ProofKind, ProofSystemEntry, hookimpl
+from lazai_core.api.compute import Coprocessor
 from lazai_core.api.proof import ProofSystem
 from lazai_core.api.service import Benchmark
 
 from .options import PlonkOptions
 
 
-def build_plonk(options: PlonkOptions) -> ProofSystem:
-    """The system, native mode; keys are made when they are asked for."""
+def build_plonk(options: PlonkOptions, coprocessor: Coprocessor | None) -> ProofSystem:
+    """The system, native mode; keys are made when they are asked for, and the coprocessor is not opened before."""
     from .system import PlonkProofSystem
 
-    return PlonkProofSystem(options)
+    return PlonkProofSystem(options, coprocessor)
 
 
 @hookimpl

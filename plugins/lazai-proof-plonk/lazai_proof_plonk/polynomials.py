@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import define, field
+
+from .curve_engine import CurveEngine, ProcessorEngine
+from .keys import Point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +30,7 @@ class CircuitPolynomials:
     """Fixed columns by name: qm, ql, qr, qo, qc, s1, s2, s3, and in native mode qn and the lookup columns.
 
     `coefficients[name]` is `[N, 4]`; `values` holds the columns that provers need over the domain itself (s1, s2,
-    s3, and all lookup columns). `bases` are the powers of tau.
+    s3, and all lookup columns). `bases` are the powers of tau, `engine` computes transforms and commitments.
     """
 
     power: int
@@ -35,8 +38,10 @@ class CircuitPolynomials:
     coefficients: Mapping[str, FieldArray] = field(repr=False)
     values: Mapping[str, FieldArray] = field(repr=False)
     bases: FieldArray = field(repr=False)
+    engine: CurveEngine = field(factory=ProcessorEngine, repr=False)
     _coset: dict[str, FieldArray] = field(factory=dict, init=False, repr=False)
     _live: dict[str, bool] = field(factory=dict, init=False, repr=False)
+    _loaded: Any = field(default=None, init=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -64,10 +69,8 @@ class CircuitPolynomials:
 
     def coset(self, name: str) -> FieldArray:
         """Values on the 4N coset, `[4N, 4]`, computed once."""
-        from .kernels import ntt
-
         if name not in self._coset:
-            self._coset[name] = ntt.forward(self.coefficients[name], BLOW_UP * self.size, shift=COSET_SHIFT)
+            self._coset[name] = self.on_coset(self.coefficients[name])
         return self._coset[name]
 
     def coset_points(self) -> FieldArray:
@@ -82,13 +85,26 @@ class CircuitPolynomials:
 
     def coset_first(self) -> FieldArray:
         """L_1 on the coset: the polynomial with all coefficients 1/N."""
-        from .kernels import ntt
         from .kernels.fields import FR
 
         if "l1" not in self._coset:
             ones = FR.constant(pow(self.size, -1, FR.modulus), self.size)
-            self._coset["l1"] = ntt.forward(ones, BLOW_UP * self.size, shift=COSET_SHIFT)
+            self._coset["l1"] = self.on_coset(ones)
         return self._coset["l1"]
+
+    def on_coset(self, coefficients: FieldArray) -> FieldArray:
+        """Values of any polynomial on the 4N coset."""
+        return self.engine.evaluate(coefficients, BLOW_UP * self.size, shift=COSET_SHIFT)
+
+    def interpolate(self, values: FieldArray, blinders: list[int]) -> FieldArray:
+        """Blinded coefficients of the polynomial with these values over the domain."""
+        return blinded(self.engine.interpolate(values), blinders)
+
+    def commit(self, polynomials: Sequence[FieldArray]) -> list[Point]:
+        """[p] of each polynomial, of at most as many coefficients as there are powers of tau."""
+        if self._loaded is None:
+            self._loaded = self.engine.load(self.bases)
+        return self.engine.commit(self._loaded, polynomials)
 
     def vanishing_inverses(self) -> FieldArray:
         """1 / (X^N - 1) on the coset, `[4, 4]`: it repeats every four points."""
@@ -110,10 +126,3 @@ def blinded(coefficients: FieldArray, blinders: list[int]) -> FieldArray:
     out[:count] = FR.sub(np.ascontiguousarray(out[:count]), mask)
     assert len(out) == size + count
     return out
-
-
-def interpolate(values: FieldArray, blinders: list[int]) -> FieldArray:
-    """Blinded coefficients of the polynomial with these values over the domain."""
-    from .kernels import ntt
-
-    return blinded(ntt.inverse(values), blinders)

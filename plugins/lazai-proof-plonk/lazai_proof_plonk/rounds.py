@@ -104,11 +104,11 @@ def quotient(
     `witness` holds blinded coefficients of a, b, c, z, and m, s with lookups. Raises ProvingFailed where the
     division leaves a remainder: some gate is violated.
     """
-    from .kernels import ntt, workers
+    from .kernels import workers
 
     count = BLOW_UP * polynomials.size
-    values = {name: ntt.forward(poly, count, shift=COSET_SHIFT) for name, poly in witness.items()}
-    values["pi"] = ntt.forward(public_polynomial(polynomials, public), count, shift=COSET_SHIFT)
+    values = {name: polynomials.on_coset(poly) for name, poly in witness.items()}
+    values["pi"] = polynomials.on_coset(public_polynomial(polynomials, public))
     for name in ("c", "z", "s"):
         if name in values:
             values[name] = np.concatenate([values[name], values[name][:BLOW_UP]])
@@ -119,7 +119,7 @@ def quotient(
     parts = [slice(start, start + chunk) for start in range(0, count, chunk)]
     tasks = [(polynomials, values, challenges, rows, inverses, out[rows]) for rows in parts]
     workers.each(_chunk, tasks, None)
-    coefficients = ntt.inverse(out, shift=COSET_SHIFT)
+    coefficients = polynomials.engine.interpolate(out, shift=COSET_SHIFT)
     if coefficients[degree_max + 1 :].any():
         raise ProvingFailed("the witness violates a gate")
     return np.ascontiguousarray(coefficients[: degree_max + 1])
@@ -205,13 +205,12 @@ def _lookups(
 
 def public_polynomial(polynomials: CircuitPolynomials, public: Sequence[int]) -> FieldArray:
     """PI = -sum of public[i] L_i, `[N, 4]`."""
-    from .kernels import ntt
     from .kernels.fields import FR
 
     values = FR.zeros(polynomials.size)
     if public:
         values[: len(public)] = FR.encode([-value for value in public])
-    return ntt.inverse(values)
+    return polynomials.engine.interpolate(values)
 
 
 def split_quotient(coefficients: FieldArray, size: int, blinders: Sequence[int]) -> list[FieldArray]:

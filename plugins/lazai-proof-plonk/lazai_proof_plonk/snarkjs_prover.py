@@ -15,11 +15,12 @@ from lazai_core.api.compute import CancelToken
 from lazai_core.api.proof import Rng
 
 from .blinding import random_scalars
+from .curve_engine import CurveEngine, ProcessorEngine
 from .domain import open_at
 from .files.zkey import Zkey
 from .keys import Point, SnarkjsKey
 from .parameters import K1, K2, ORDER, domain_root
-from .polynomials import CircuitPolynomials, interpolate
+from .polynomials import CircuitPolynomials
 from .rounds import Challenges, grand_product, open_batch, quotient, split_quotient
 from .snarkjs_proof import SnarkjsProof
 from .snarkjs_setup import verification_key
@@ -47,7 +48,7 @@ class SnarkjsProver:
     polynomials: CircuitPolynomials = field(repr=False)
 
     @classmethod
-    def load(cls, zkey: Zkey) -> SnarkjsProver:
+    def load(cls, zkey: Zkey, engine: CurveEngine | None = None) -> SnarkjsProver:
         """Views of the key's sections; nothing is copied that need not be."""
         size = zkey.domain_size
         named = dict(zip((*SELECTORS, *SIGMAS), (*zkey.selectors, *zkey.sigmas), strict=True))
@@ -57,6 +58,7 @@ class SnarkjsProver:
             coefficients={name: np.ascontiguousarray(poly[:size]) for name, poly in named.items()},
             values={name: np.ascontiguousarray(named[name][size::4]) for name in SIGMAS},
             bases=np.ascontiguousarray(zkey.powers),
+            engine=engine or ProcessorEngine(),
         )
         return cls(zkey=zkey, key=verification_key(zkey), polynomials=polynomials)
 
@@ -86,9 +88,7 @@ class _Run:
         self.stages.enter(stage)
 
     def commit(self, polynomials: Sequence[FieldArray]) -> list[Point]:
-        from .kernels import g1
-
-        return list(g1.msm_many(self.polynomials.bases, list(polynomials)))
+        return self.polynomials.commit(polynomials)
 
     def prove(self, witness: NDArray[np.uint64]) -> tuple[SnarkjsProof, tuple[int, ...]]:
         from .kernels.fields import FR
@@ -102,7 +102,7 @@ class _Run:
         beta = beta_challenge(self.prover.key, public, wire_points)
         gamma = challenge(scalars=[beta])
         self.enter("permutation")
-        z = interpolate(grand_product(self.polynomials, columns, beta, gamma), self.blinders[8:5:-1])
+        z = self.polynomials.interpolate(grand_product(self.polynomials, columns, beta, gamma), self.blinders[8:5:-1])
         self.enter("commit permutation")
         (z_point,) = self.commit([z])
         alpha = challenge([z_point], [beta, gamma], scalars_first=True)
@@ -121,7 +121,7 @@ class _Run:
     def wires(self, columns: Sequence[FieldArray]) -> tuple[list[FieldArray], list[Point]]:
         self.enter("wires")
         pairs = (self.blinders[1::-1], self.blinders[3:1:-1], self.blinders[5:3:-1])
-        wires = [interpolate(column, pair) for column, pair in zip(columns, pairs, strict=True)]
+        wires = [self.polynomials.interpolate(column, pair) for column, pair in zip(columns, pairs, strict=True)]
         self.enter("commit wires")
         return wires, self.commit(wires)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from lazai_core.api.compute import CancelToken, ConstantSource, TraceHandle
+from lazai_core.api.compute import CancelToken, ConstantSource, Coprocessor, TraceHandle
 from lazai_core.api.errors import (
     EncodingError,
     InvalidInput,
@@ -23,6 +23,7 @@ from lazai_core.api.proof import AcceptancePolicy, ProofKind, ProvingKey, Rng, S
 from lazai_core.api.types import Gas
 
 from .ceremony import Setup, insecure_test_powers, load_ceremony
+from .curve_engine import CurveEngine, choose_engine
 from .files.ptau import PowersOfTau
 from .model_key import NAME, VERSION, write_model_key
 from .native_prover import NativeProver
@@ -49,8 +50,10 @@ class PlonkProofSystem:
     hiding = False
     needs_verifying_key = True
 
-    def __init__(self, options: PlonkOptions) -> None:
+    def __init__(self, options: PlonkOptions, coprocessor: Coprocessor | None = None) -> None:
         self._options = options
+        self._coprocessor = coprocessor
+        self._engine: CurveEngine | None = None
         self._setup = Setup(options.setup)
         self._verifier = PlonkVerifier(self._setup)
         self._powers: PowersOfTau | None = None
@@ -66,11 +69,18 @@ class PlonkProofSystem:
         circuit = compile_program(program, constants, rows_max=self._options.rows_max)
         arrays = circuit.circuit()
         try:
-            key = native_setup(arrays, self._powers_for(arrays.size))
+            key = native_setup(arrays, self._powers_for(arrays.size), engine=self._curve_engine())
         except (LazAIError, OSError) as error:
             raise UnsupportedProgram(f"no key can be made: {error}") from error
         verifying_key = write_model_key(program, key.key)
         return PlonkKey(verifying_key=verifying_key, circuit=circuit, prover=NativeProver(key))
+
+    def _curve_engine(self) -> CurveEngine:
+        """Opens the coprocessor the first time. Raises BackendUnavailable where options ask for what it lacks."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = choose_engine(self._options.kernels, self._coprocessor)
+            return self._engine
 
     def _powers_for(self, size: int) -> PowersOfTau:
         if self._setup is Setup.INSECURE_TEST and not self._options.ceremony:

@@ -17,6 +17,8 @@ TRIPLE_B = 9
 """Three times the curve's constant."""
 SCALAR_BITS = 254
 WINDOW_BITS_MIN, WINDOW_BITS_MAX = 2, 12
+PAIRS_MAX = {"cuda": 1 << 20, "cpu": 1 << 13}
+"""Points times windows that are worked on at once: each takes 216 bytes several times over."""
 Projective = tuple[int, int, int]
 
 
@@ -72,9 +74,12 @@ class Curve:
         count = points.shape[2]
         bits = min(max(count.bit_length() - 6, WINDOW_BITS_MIN), WINDOW_BITS_MAX)
         windows = -(-SCALAR_BITS // bits)
-        buckets = torch.stack(
-            [self._buckets(points, _digits(scalars, window * bits, bits), bits) for window in range(windows)], dim=2
-        )
+        group = max(1, PAIRS_MAX[self.field.device.type] // count)
+        parts = [
+            self._buckets(points, scalars, range(start, min(start + group, windows)), bits)
+            for start in range(0, windows, group)
+        ]
+        buckets = torch.cat(parts, dim=2)
         # sum_d d B_d is the sum over bits b of 2^b times the buckets whose number has bit b.
         numbers = torch.arange(1 << bits, device=self.field.device)
         chosen = torch.stack([numbers[(numbers >> bit & 1).bool()] for bit in range(bits)])
@@ -84,11 +89,14 @@ class Curve:
             partial = self.add(partial[..., :half], partial[..., half:])
         return self._joined(partial.reshape(3, LIMBS, windows * bits))
 
-    def _buckets(self, points: torch.Tensor, digits: torch.Tensor, bits: int) -> torch.Tensor:
-        """The sum of the points of each digit, `[3, 9, 2^bits]`; that of digit zero is infinity."""
-        keys, order = torch.sort(digits, stable=True)
-        live = keys > 0
-        keys, current = keys[live], points[:, :, order[live]]
+    def _buckets(self, points: torch.Tensor, scalars: torch.Tensor, windows: range, bits: int) -> torch.Tensor:
+        """The sum of the points of each digit, `[3, 9, windows, 2^bits]`; that of digit zero is infinity."""
+        digits = torch.stack([_digits(scalars, window * bits, bits) for window in windows])
+        places = digits + (torch.arange(len(windows), device=digits.device) << bits)[:, None]
+        # Zero digits add nothing and would be the longest of all runs.
+        live = torch.nonzero(digits.reshape(-1)).reshape(-1)
+        keys, order = torch.sort(places.reshape(-1)[live], stable=True)
+        current = points[:, :, live[order] % points.shape[2]]
         while True:
             same = torch.zeros_like(keys, dtype=torch.bool)
             same[:-1] = keys[1:] == keys[:-1]
@@ -104,9 +112,9 @@ class Curve:
             lefts = first[paired]
             following[:, :, paired] = self.add(current[:, :, lefts], current[:, :, lefts + 1])
             keys, current = keys[first], following
-        buckets = self.infinity(1 << bits)
+        buckets = self.infinity(len(windows) << bits)
         buckets[:, :, keys] = current
-        return buckets
+        return buckets.reshape(3, LIMBS, len(windows), 1 << bits)
 
     def _joined(self, points: torch.Tensor) -> CurvePoint:
         """sum_i 2^i P_i on the host: `[3, 9, bits]`, few."""
