@@ -269,6 +269,14 @@ Effect: TypeAlias = (
 
 
 @frozen(kw_only=True)
+class MessagePlace:
+    """What a message is about, for those who carry it and cannot read the rest."""
+
+    height: Height
+    round: int
+
+
+@frozen(kw_only=True)
 class ConsensusStatus:
     """Where an engine stands, for people and metrics."""
 
@@ -288,6 +296,9 @@ class ConsensusEngine(Protocol):
 
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
+
+    def place_of(self, payload: bytes) -> MessagePlace:
+        """Height and round of a message of this chain, whoever wrote it. Raises EncodingError for anything else."""
 
     def status(self) -> ConsensusStatus:
         """Where the engine stands."""

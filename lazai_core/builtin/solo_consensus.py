@@ -19,6 +19,7 @@ from lazai_core.api.consensus import (
     Decide,
     Effect,
     Input,
+    MessagePlace,
     OwnMessageSigned,
     SignMessage,
     StartHeight,
@@ -26,7 +27,7 @@ from lazai_core.api.consensus import (
     signing_digest,
 )
 from lazai_core.api.encoding import Writer
-from lazai_core.api.errors import BadSignature, ConsensusFault
+from lazai_core.api.errors import BadSignature, ConsensusFault, EncodingError
 from lazai_core.api.hashing import recover_address
 from lazai_core.api.needs import ChainParameters, NodeIdentity
 from lazai_core.api.types import Address, Hash32, Height
@@ -133,6 +134,10 @@ class SoloEngine:
                 f"the certificate of height {certificate.height} is signed by 0x{signer.hex()} in the name of "
                 f"0x{signature.validator.hex()}; the validator is 0x{expected.hex()}"
             )
+
+    def place_of(self, payload: bytes) -> MessagePlace:
+        """Raises EncodingError: a signature of this engine travels in certificates only."""
+        raise EncodingError(f"solo consensus has no messages, {len(payload)} bytes came as one")
 
     def status(self) -> ConsensusStatus:
         """Where the engine stands."""

@@ -19,6 +19,7 @@ from lazai_core.api.consensus import (
     ConsensusStatus,
     Effect,
     Input,
+    MessagePlace,
     Validator,
 )
 from lazai_core.api.errors import (
@@ -220,6 +221,10 @@ class GuardedConsensus:
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault."""
         self._charged("verify_certificate", lambda: self._engine.verify_certificate(certificate, validators, chain_id))
+
+    def place_of(self, payload: bytes) -> MessagePlace:
+        """Height and round of a message. Raises EncodingError."""
+        return self._charged("place_of", lambda: self._engine.place_of(payload))
 
     def status(self) -> ConsensusStatus:
         """Where the engine stands."""

@@ -18,6 +18,7 @@ from lazai_core.api.consensus import (
     Decide,
     Effect,
     Input,
+    MessagePlace,
     MessageReceived,
     OwnMessageSigned,
     RequestSync,
@@ -224,6 +225,11 @@ class BftEngine:
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
         verify_commit(certificate, committee_of(validators), chain_id)
+
+    def place_of(self, payload: bytes) -> MessagePlace:
+        """Height and round of a message of this chain. Raises EncodingError for anything else."""
+        message = decode_message(payload, self._chain_id)
+        return MessagePlace(height=message.height, round=message.round)
 
     def status(self) -> ConsensusStatus:
         """Where the engine stands."""

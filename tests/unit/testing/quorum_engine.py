@@ -20,6 +20,7 @@ from lazai_core.api.consensus import (
     Decide,
     Effect,
     Input,
+    MessagePlace,
     MessageReceived,
     OwnMessageSigned,
     SignMessage,
@@ -138,6 +139,15 @@ class QuorumEngine:
         for signature in certificate.signatures:
             if signed_by(payload, signature.signature) != signature.validator:
                 raise ConsensusFault("a signature is not its validator's")
+
+    def place_of(self, payload: bytes) -> MessagePlace:
+        reader = Reader(payload)
+        head, _, height = (reader.text(16), reader.u64()), reader.u8(), reader.u64()
+        reader.raw(32)
+        reader.finish()
+        if head != ("quorum", self._chain_id):
+            raise EncodingError("no message of this chain")
+        return MessagePlace(height=Height(height), round=0)
 
     def status(self) -> ConsensusStatus:
         return ConsensusStatus(height=Height(self._height), round=0, step="voting")
