@@ -65,11 +65,18 @@ class BenchmarkResult:
 
 @frozen(kw_only=True)
 class Benchmark:
-    """A named benchmark; `run` gets a time budget in seconds and a progress callback (done, total, text)."""
+    """A named benchmark; `run` gets a time budget in seconds and a progress callback (done, total, text).
+
+    `peers` are runs of the same kind by the name of another system, which is measured beside in the same run. Each
+    raises BackendUnavailable, with what to install, where the peer is not there.
+    """
 
     name: str
     summary: str
     run: Callable[[float, Callable[[int, int, str], None]], Sequence[BenchmarkResult]]
+    peers: Mapping[str, Callable[[float, Callable[[int, int, str], None]], Sequence[BenchmarkResult]]] = field(
+        factory=dict
+    )
 
 
 @frozen(kw_only=True)

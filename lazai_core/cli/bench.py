@@ -37,9 +37,10 @@ class _Outcome:
     show_default=True,
     help="Time budget of each benchmark.",
 )
+@click.option("--vs", "peer", metavar="PEER", help="Measure this other system beside it, in the same run.")
 @click.option("--list", "is_list", is_flag=True, help="List the benchmarks there are, and run none.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
-def bench(names: tuple[str, ...], seconds: float, is_list: bool, as_json: bool) -> int:
+def bench(names: tuple[str, ...], seconds: float, peer: str | None, is_list: bool, as_json: bool) -> int:
     """Run the benchmarks called NAME, or all of them, and print what was measured.
 
     A bar is what the project holds itself to; a ratio compares with a peer measured in the same run.
@@ -47,14 +48,14 @@ def bench(names: tuple[str, ...], seconds: float, is_list: bool, as_json: bool) 
     from lazai_core.registry import discover, load_catalog
 
     collected = load_catalog(discover()).calls.benchmarks()
-    chosen = _chosen(collected, names)
+    chosen = _chosen(collected, names, peer)
     if is_list:
-        for line in columns([(item.name, item.summary, candidate.source) for candidate, item in chosen]):
+        for line in columns([(item.name, _summary(item), candidate.source) for candidate, item in chosen]):
             click.echo(line)
         return 0
     outcome = _Outcome(failures=[error.message for error in collected.failures])
     for candidate, item in chosen:
-        _run(candidate, item, seconds, outcome)
+        _run(candidate, item, seconds, peer, outcome)
     if as_json:
         print_json(_document(outcome, seconds))
     else:
@@ -63,7 +64,13 @@ def bench(names: tuple[str, ...], seconds: float, is_list: bool, as_json: bool) 
     return EXIT_FAILED if outcome.failures else 0
 
 
-def _chosen(collected: Collected[Benchmark], names: Sequence[str]) -> list[tuple[Candidate, Benchmark]]:
+def _summary(item: Benchmark) -> str:
+    return item.summary + (f"; --vs {', '.join(sorted(item.peers))}" if item.peers else "")
+
+
+def _chosen(
+    collected: Collected[Benchmark], names: Sequence[str], peer: str | None
+) -> list[tuple[Candidate, Benchmark]]:
     known = [item.name for _, item in collected.items]
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -72,10 +79,20 @@ def _chosen(collected: Collected[Benchmark], names: Sequence[str]) -> list[tuple
         match = near_match(unknown[0], known)
         hint = f" Did you mean '{match}'?" if match else f" There are: {', '.join(known) or 'none'}."
         raise click.UsageError(f"no benchmark is called '{unknown[0]}'.{hint}")
-    return [(candidate, item) for candidate, item in collected.items if not names or item.name in names]
+    chosen = [(candidate, item) for candidate, item in collected.items if not names or item.name in names]
+    if peer is None:
+        return chosen
+    compared = [(candidate, item) for candidate, item in chosen if peer in item.peers]
+    alone = [item.name for _, item in chosen if peer not in item.peers]
+    if not compared or (names and alone):
+        pairs = [f"{item.name} --vs {other}" for _, item in collected.items for other in sorted(item.peers)]
+        raise click.UsageError(
+            f"'{peer}' cannot be measured beside {', '.join(alone)}. There are: {', '.join(pairs) or 'no peers'}."
+        )
+    return compared
 
 
-def _run(candidate: Candidate, item: Benchmark, seconds: float, outcome: _Outcome) -> None:
+def _run(candidate: Candidate, item: Benchmark, seconds: float, peer: str | None, outcome: _Outcome) -> None:
     """Run one benchmark and note what came of it. What this machine lacks the means for is left out, not a failure."""
     from lazai_core.api.errors import BackendUnavailable, PluginError
     from lazai_core.api.service import BenchmarkResult
@@ -85,7 +102,8 @@ def _run(candidate: Candidate, item: Benchmark, seconds: float, outcome: _Outcom
 
     with progress(item.name) as report:
         try:
-            found: list[Any] = guarded(candidate, f"benchmark {item.name}", lambda: list(item.run(seconds, report)))
+            run = item.run if peer is None else item.peers[peer]
+            found: list[Any] = guarded(candidate, f"benchmark {item.name}", lambda: list(run(seconds, report)))
         except PluginError as error:
             cause = error.__cause__
             if isinstance(cause, BackendUnavailable):

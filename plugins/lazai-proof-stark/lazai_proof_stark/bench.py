@@ -37,7 +37,7 @@ class BenchOptions:
     names: tuple[str, ...]
     seconds: float = 10.0
     peer: str = ""
-    peer_seconds: float = 600.0
+    peer_seconds: float = 3600.0
     parameters: str = "proven100"
 
 
@@ -87,6 +87,7 @@ def benchmarks() -> Iterable[Benchmark]:
         name="stark",
         summary="proofs of the benchmark models (MiniLM from 60 s, the GPT-2 shape from 300 s of budget)",
         run=bench_stark,
+        peers={"ezkl": bench_beside_ezkl},
     )
 
 
@@ -104,7 +105,19 @@ def chosen_names(names: Sequence[str], seconds: float = 0.0) -> tuple[str, ...]:
 
 def bench_stark(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:
     """The hook's benchmark. Raises ComputeError when a model could not be measured."""
-    report = model_figures(BenchOptions(names=chosen_names((), seconds), seconds=seconds), progress)
+    return _measured(BenchOptions(names=chosen_names((), seconds), seconds=seconds), progress)
+
+
+def bench_beside_ezkl(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:
+    """The models that EZKL finishes too, each proved by both, one after the other. Raises BackendUnavailable."""
+    from .benchmarks.ezkl_peer import COMPARED, peer_python
+
+    peer_python()
+    return _measured(BenchOptions(names=COMPARED, seconds=seconds, peer="ezkl"), progress)
+
+
+def _measured(options: BenchOptions, progress: Progress) -> Sequence[BenchmarkResult]:
+    report = model_figures(options, progress)
     if report.failures:
         raise ComputeError("; ".join(report.failures))
     results = [result for figures in report.figures for result in _results(figures, report.speed)]
@@ -223,7 +236,8 @@ def _peer(prepared: Prepared, options: BenchOptions, tell: Callable[[str], None]
             found = run_peer(prepared, Path(folder), options.peer_seconds)
         except ComputeError as cause:
             return str(cause), 0.0
-    return f"ezkl {found['prove']:.1f} s", found["prove"]
+    memory = found["memory_bytes"] / 2**30
+    return f"ezkl: prove {found['prove']:.1f} s, verify {found['verify']:.2f} s, {memory:.1f} GiB", found["prove"]
 
 
 def _results(figures: Figures, speed: MachineSpeed) -> list[BenchmarkResult]:
@@ -238,7 +252,7 @@ def _results(figures: Figures, speed: MachineSpeed) -> list[BenchmarkResult]:
             value=value,
             unit=unit,
             bar=limit,
-            peer=figures.peer if ratio else "",
+            peer=figures.peer if what == "prove" else "",
             ratio=ratio,
             notes=notes,
         )

@@ -13,7 +13,6 @@ from lazai_core.api.errors import BackendUnavailable, InvalidInput, ProofError, 
 from lazai_core.testing.cases import cases
 from lazai_proof_stark import bench
 from lazai_proof_stark.benchmarks.exact_models import MODELS
-from lazai_proof_stark.benchmarks.ezkl_peer import is_installed, run_peer
 from lazai_proof_stark.benchmarks.float_models import FLOAT_MODELS, float_model
 from lazai_proof_stark.cli import stark
 from lazai_proof_stark.drawing import Points, line_svg, png, svg
@@ -235,10 +234,3 @@ def test_seeded_models_have_the_published_sizes() -> None:
 
     assert sizes == {"mlp_784": 101_770, "lenet_max": 44_426, "cnn_264k": 263_970, "tf1_gelu": 50_634}
     assert set(FLOAT_MODELS) <= set(MODELS)
-
-
-def test_the_peer_is_named_where_it_is_missing(tmp_path: Path) -> None:
-    if is_installed():
-        pytest.skip("ezkl is installed here")
-    with pytest.raises(BackendUnavailable, match="ezkl"):
-        run_peer(MODELS["mlp_tiny"](), tmp_path, 1.0)

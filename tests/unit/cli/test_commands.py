@@ -162,6 +162,42 @@ def test_benchmarks_are_run_and_shown(lazai: Lazai) -> None:
     assert answer.err == "speed …\n"
 
 
+PEERED = """
+def beside(seconds, report):
+    return [BenchmarkResult(name="speed", value=2.0, unit="s", peer="abacus 9 s", ratio=4.5)]
+
+@hookimpl
+def lazai_benchmarks():
+    yield Benchmark(name="plain", summary="Alone", run=measure)
+    yield Benchmark(name="speed", summary="How fast", run=measure, peers={"abacus": beside})
+"""
+
+
+def test_a_benchmark_beside_a_peer(lazai: Lazai) -> None:
+    path = Path(f"{MODULE}.py")
+    path.write_text(path.read_text() + PEERED, encoding="utf-8")
+
+    for names in (("speed",), ()):
+        answer = lazai("bench", *names, "--vs", "abacus")
+        assert answer.code == 0
+        assert "4.50 x abacus 9 s" in answer.out
+        assert "1,234" not in answer.out
+    assert "How fast; --vs abacus" in lazai("bench", "--list").out
+
+
+@pytest.mark.parametrize(
+    "wrong", [("plain", "--vs", "abacus"), ("--vs", "sundial"), ("speed", "plain", "--vs", "abacus")]
+)
+def test_a_peer_that_a_benchmark_has_not_is_a_wrong_use(lazai: Lazai, wrong: tuple[str, ...]) -> None:
+    path = Path(f"{MODULE}.py")
+    path.write_text(path.read_text() + PEERED, encoding="utf-8")
+
+    answer = lazai("bench", *wrong)
+
+    assert answer.code == 2
+    assert "There are: speed --vs abacus." in answer.err
+
+
 def test_benchmarks_as_a_document(lazai: Lazai) -> None:
     document = json.loads(lazai("bench", "--json").out)
 
