@@ -23,7 +23,9 @@ from lazai_core.exact.cost import planned_usage
 from lazai_core.exact.model import ExactModel
 from lazai_core.exact.reference import run_job
 from lazai_proof_stark import prover, verifier
+from lazai_proof_stark.fuzz import FuzzReport, fuzz
 from lazai_proof_stark.key_data import with_skeleton
+from lazai_proof_stark.messages import Sender
 from lazai_proof_stark.model_key import SYSTEM_NAME, VERSION, StarkProvingKey, make_key
 from lazai_proof_stark.options import StarkOptions
 from lazai_proof_stark.parameters import parameter_set
@@ -196,6 +198,50 @@ def verify_quietly(run: Run, proof: bytes, statement: Statement | None = None) -
     except (ProofMalformed, ProofRejected) as refusal:
         return refusal
     return None
+
+
+Messages = list[tuple[int, int, int, int, int]]
+
+
+def altered(monkeypatch: pytest.MonkeyPatch, label: str, occurrence: int, change: Any) -> None:
+    """Change the elements that the prover sends under a label the n-th time (-1: the last of this proof)."""
+    send = Sender.send_elements
+    seen: list[int] = []
+
+    def sending(self: Sender, name: str, values: Any) -> None:
+        if name == label:
+            seen.append(1)
+            if len(seen) - 1 == occurrence:
+                values = change(list(values))
+        send(self, name, values)
+
+    monkeypatch.setattr(Sender, "send_elements", sending)
+
+
+def mutate(run: Run, count: int, seed: int) -> FuzzReport:
+    """Random mutations, none of which makes the verifier read more messages than the honest proof."""
+    calls = 0
+    absorb = Transcript.absorb
+
+    def counting(self: Transcript, label: str, data: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        absorb(self, label, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transcript, "absorb", counting)
+        run.verify()
+        honest_calls = calls
+
+        def verify(proof: bytes) -> None:
+            nonlocal calls
+            calls = 0
+            try:
+                run.verify(proof)
+            finally:
+                assert calls <= honest_calls
+
+        return fuzz(verify, run.proof, count, seed)
 
 
 __all__ = [name for name in dir() if not name.startswith("_")] + ["verifier"]

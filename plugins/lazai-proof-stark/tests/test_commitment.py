@@ -182,14 +182,14 @@ def test_layers_of_another_codeword_are_rejected(honest: Honest, monkeypatch: py
 
 def test_a_changed_final_message_is_rejected(honest: Honest, monkeypatch: pytest.MonkeyPatch) -> None:
     values, weights, committed, _ = honest
-    remaining = commitment._WeightedSum.remaining
+    remaining = commitment.WeightedSum.remaining
 
     def changed(self: Any) -> list[Extension]:
         found = list(remaining(self))
         found[1] = f.add(found[1], f.ONE)
         return found
 
-    monkeypatch.setattr(commitment._WeightedSum, "remaining", changed)
+    monkeypatch.setattr(commitment.WeightedSum, "remaining", changed)
     rejected(opened(committed, weights, product(values, weights)), evaluator(weights), "sumcheck", "final message")
 
 
