@@ -9,12 +9,13 @@ import enum
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from .load import LoadedConfig
-from .schema import LimitsSection, LogSection, ModelSection, NodeConfig, NodeSection, PluginsSection
+from .schema import LimitsSection, LogSection, ModelSection, NetworkSection, NodeConfig, NodeSection, PluginsSection
 from .source import key_text
 from .structure import type_text
 from .toml_lines import KeyPath
@@ -46,7 +47,13 @@ class OptionDoc:
     example: str
 
 
-def render_template(node: Mapping[str, object], choices: Sequence[TemplateChoice]) -> str:
+def render_template(
+    node: Mapping[str, object],
+    choices: Sequence[TemplateChoice],
+    *,
+    network: Mapping[str, object] | None = None,
+    limits: Mapping[str, object] = MappingProxyType({}),
+) -> str:
     """A whole commented configuration. What is not set stands there as a comment with its default."""
     parts = [
         "# A LazAI node. Lines that begin with # show defaults; `lazai config check` tells what is wrong.\n"
@@ -56,7 +63,8 @@ def render_template(node: Mapping[str, object], choices: Sequence[TemplateChoice
         *(_choice(choice) for choice in choices),
         _section("# [[model]]", ModelSection, {}),
         _section("[plugins]", PluginsSection, {}),
-        _section("[limits]", LimitsSection, {}),
+        _section("# [network]" if network is None else "[network]", NetworkSection, network or {}),
+        _section("[limits]", LimitsSection, limits),
         _section("[log]", LogSection, {}),
     ]
     return "\n\n".join(parts) + "\n"

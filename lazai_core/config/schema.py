@@ -14,6 +14,7 @@ from attrs import field, frozen, validators
 
 from lazai_core.api.entries import NAME_PATTERN
 
+from .peer_address import PeerAddress, split_host_port
 from .toml_lines import KeyPath
 
 
@@ -152,6 +153,56 @@ class LimitsSection:
     stop_timeout_ms: int = _count(10_000, 600_000, "Milliseconds a service gets to stop.")
 
 
+def _check_place(_instance: object, _attribute: object, value: str) -> None:
+    if value:
+        split_host_port(value, port_min=0)
+
+
+def _check_peers(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    seen: set[bytes] = set()
+    for text in value:
+        peer = PeerAddress.parse(text).peer
+        if peer in seen:
+            raise ValueError(f"{text!r}: the key 0x{peer.hex()} is listed twice")
+        seen.add(peer)
+
+
+def _peers(doc: str) -> Any:
+    example = ["0x00000000000000000000000000000000000000aa@198.51.100.7:26700"]
+    return field(default=(), validator=_check_peers, metadata={"doc": doc, "example": example})
+
+
+@frozen(kw_only=True)
+class NetworkSection:
+    """`[network]`: how this node meets others. Without the section it meets none."""
+
+    listen: str = field(
+        default="0.0.0.0:26700",
+        validator=_check_place,
+        metadata={"doc": 'Host and port on which others reach this node; "": nobody can.'},
+    )
+    advertise: str = field(
+        default="",
+        validator=_check_place,
+        metadata={"doc": "Host and port told to others, where they are not those of `listen`."},
+    )
+    peers: tuple[str, ...] = _peers("Nodes to stay connected with, as 0x<address of the key>@host:port.")
+    seeds: tuple[str, ...] = _peers("Nodes to learn further ones from.")
+    discover: bool = field(default=True, metadata={"doc": "Learn nodes from peers, and tell them of known ones."})
+    peers_in_max: int = _count(64, 1024, "Peers that may connect to this node, beside those of `peers`.", 0)
+    peers_out_max: int = _count(16, 1024, "Peers this node connects to, beside those of `peers`.", 0)
+    half_open_max: int = _count(64, 4096, "Connections whose other end has not yet proven a key.")
+    hello_ms_max: int = _count(5_000, 60_000, "Milliseconds for connecting, for TLS, and for the proof of the key.")
+    ping_ms: int = _count(2_000, 60_000, "Milliseconds between pings.")
+    silent_ms_max: int = _count(10_000, 600_000, "Milliseconds after which a silent peer is given up.")
+    reconnect_ms_min: int = _count(100, 60_000, "Milliseconds before a lost peer is dialled again; doubles each time.")
+    reconnect_ms_max: int = _count(3_000, 3_600_000, "At most so many milliseconds.")
+    bytes_per_second_max: int = _count(32 << 20, 1 << 32, "Bytes read from one peer in a second.", 1 << 16)
+    queue_envelopes_max: int = _count(8192, 1 << 20, "Envelopes that wait for one peer, or from one.", 16)
+    queue_bytes_max: int = _count(64 << 20, 1 << 34, "Bytes that wait for one peer, or from one.", 1 << 20)
+    ban_s: int = _count(600, 86_400, "Seconds of a first ban; the next one is twice as long.")
+
+
 @frozen(kw_only=True)
 class LogSection:
     """`[log]`: what is logged and how."""
@@ -195,6 +246,7 @@ class NodeConfig:
     )
     model: tuple[ModelSection, ...] = field(default=(), metadata={"doc": "Models this node serves."})
     service: tuple[Choice, ...] = field(default=(), metadata={"doc": "Services this node runs, such as APIs."})
+    network: NetworkSection | None = field(default=None, metadata={"doc": "How this node meets others."})
     limits: LimitsSection = field(factory=LimitsSection, metadata={"doc": "Bounds on what the node holds."})
     log: LogSection = field(factory=LogSection, metadata={"doc": "What is logged and how."})
 
