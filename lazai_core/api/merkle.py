@@ -44,8 +44,19 @@ def merkle_path(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Sibling hashes from the leaf `index` up to the top; a level without a sibling adds none."""
     if not 0 <= index < len(leaves):
         raise IndexError(f"leaf {index} of {len(leaves)}")
+    return _path(_levels(leaves), index)
+
+
+def merkle_tree(leaves: Sequence[bytes]) -> tuple[Hash32, tuple[tuple[bytes, ...], ...]]:
+    """Root and the path of every leaf in order, each leaf hashed once."""
+    levels = _levels(leaves)
+    root = _root(len(leaves), levels[-1][0] if leaves else b"")
+    return root, tuple(_path(levels, index) for index in range(len(leaves)))
+
+
+def _path(levels: list[list[bytes]], index: int) -> tuple[bytes, ...]:
     path = []
-    for level in _levels(leaves)[:-1]:
+    for level in levels[:-1]:
         sibling = index ^ 1
         if sibling < len(level):
             path.append(level[sibling])

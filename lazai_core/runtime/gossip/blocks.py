@@ -1,0 +1,380 @@
+"""Blocks on their way: cut into parts, brought on by whoever has them, put together, asked for when they stay away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+from attrs import define, field
+
+from lazai_core.api.errors import BadSignature, EncodingError
+from lazai_core.api.hashing import recover_address
+from lazai_core.api.merkle import verify_merkle_path
+from lazai_core.api.needs import NodeIdentity
+from lazai_core.api.network import PeerFault, PeerId
+from lazai_core.api.types import Address, Hash32, Height
+from lazai_core.chain.block import Block, BlockHeader
+from lazai_core.runtime.peering import HostPort
+
+from .assembly import Assembly
+from .body import body_fits
+from .bounds import Recent, Seen
+from .part_set import Part, PartSet, WantParts, parts_digest
+from .peers import PeerState, PeerTable
+from .wire import Topic
+
+log = structlog.get_logger(__name__)
+
+ASKED_REMEMBERED_MAX = 4096
+HEADERS_REMEMBERED_MAX = 64
+PART_SETS_MAX = 4
+WANTED_MAX = 64
+
+Key = tuple[Hash32, Hash32]
+"""Hash of a block, and root over its parts."""
+
+
+@define(kw_only=True, eq=False)
+class _Want:
+    """A block that is missing, how often it was asked for, and what is to be told of it."""
+
+    height: Height
+    block_id: Hash32
+    arrived: Callable[[PeerId, Block], None]
+    asked: list[PeerId] = field(factory=list)
+    missing_before: int | None = None
+
+
+class BlockRoom:
+    """Parts of the blocks of two heights, and of those that are wanted."""
+
+    def __init__(self, peers: PeerTable, identity: NodeIdentity, host: Callable[[], HostPort]) -> None:
+        self._peers = peers
+        self._identity = identity
+        self._host = host
+        self._assemblies: dict[Key, Assembly] = {}
+        self._bytes = 0
+        self._wants: dict[Hash32, _Want] = {}
+        self._asked: Seen[tuple[PeerId, Hash32]] = Seen(ASKED_REMEMBERED_MAX)
+        self._headers: Recent[bytes, BlockHeader] = Recent(HEADERS_REMEMBERED_MAX)
+        self._served: Recent[Hash32, PartSet] = Recent(PART_SETS_MAX)
+        self._members: dict[int, frozenset[Address]] = {}
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all parts kept."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._assemblies)
+
+    # This node's own block, and others' that it proposes again.
+
+    def send(self, block: Block) -> None:
+        """To all peers: straight, or, where that is much, each part to one peer that brings it to the others."""
+        assembly = self._whole(block)
+        if assembly is None:
+            return
+        targets = self._peers.shuffled(
+            state for state in self._peers.active() if block.height - 1 <= state.height <= block.height
+        )
+        if not targets:
+            return
+        straight = assembly.count * len(targets) <= self._peers.options.parts_direct_max
+        for index, piece in enumerate(assembly.pieces):
+            assert piece is not None, "the block is whole"
+            chosen = targets if straight else [targets[index % len(targets)]]
+            encoded = assembly.part(index, piece, spread=not straight).encode()
+            for state in chosen:
+                if not assembly.known.get(state.peer, 0) >> index & 1:
+                    assembly.knows(state.peer, index)
+                    self._peers.send(state.peer, Topic.PART, encoded)
+
+    def _whole(self, block: Block) -> Assembly | None:
+        """The signed parts of a block; None where the signature is another's and was never here."""
+        for assembly in self._assemblies.values():
+            if assembly.block is not None and assembly.block.hash == block.hash and assembly.signature:
+                return assembly
+        if block.header.proposer != self._identity.address:
+            return None
+        parts = PartSet.of(block, self._identity.sign)
+        assembly = Assembly.whole(block, parts)
+        self._keep((block.hash, parts.root), assembly)
+        return assembly
+
+    def _keep(self, key: Key, assembly: Assembly) -> None:
+        old = self._assemblies.pop(key, None)
+        if old is not None:
+            self._bytes -= old.size_bytes
+        self._assemblies[key] = assembly
+        self._bytes += assembly.size_bytes
+
+    # Parts from peers.
+
+    def part_arrived(self, state: PeerState, payload: bytes) -> None:
+        """One part. Raises EncodingError."""
+        if not state.parts.take(self._peers.now):
+            self._peers.blame(state.peer, PeerFault.FLOOD, "block parts")
+            return
+        part = Part.decode(payload)
+        header = self._header(part.header)
+        key = (header.hash, part.root)
+        assembly = self._assemblies.get(key)
+        if assembly is None or (part.signature and part.signature != assembly.signature):
+            assembly = self._admit(state, part, header, assembly)
+            if assembly is None:
+                return
+        elif not part.signature and not self._was_asked(state, header.hash):
+            return
+        if assembly.unfit or part.count != assembly.count:
+            self._blame_wrong(state, part)
+            return
+        self._take(state, part, key, assembly)
+
+    def _header(self, encoded: bytes) -> BlockHeader:
+        header = self._headers.get(encoded)
+        if header is None:
+            header = BlockHeader.decode(encoded)
+            if header.chain_id != self._peers.chain.genesis.chain_id:
+                raise EncodingError(f"the block is of chain {header.chain_id}")
+            self._headers.put(encoded, header)
+        return header
+
+    def _admit(
+        self, state: PeerState, part: Part, header: BlockHeader, known: Assembly | None
+    ) -> Assembly | None:
+        """Room for the parts of a block that this one announces; None where there must be none."""
+        if header.height < self._peers.height and header.hash not in self._wants:
+            return None
+        if part.signature:
+            fault = self._signature_fault(part, header)
+            if fault is not None:
+                self._peers.blame(state.peer, fault, f"a part of block {header.height}")
+                return None
+            if known is not None:
+                known.signature = known.signature or part.signature
+                return known
+        elif not self._was_asked(state, header.hash):
+            return None
+        if not self._has_room(header):
+            log.warning("gossip.too_many_blocks", proposer=header.proposer, height=header.height)
+            return None
+        assembly = Assembly.begin(header, part)
+        self._keep((header.hash, part.root), assembly)
+        return assembly
+
+    def _signature_fault(self, part: Part, header: BlockHeader) -> PeerFault | None:
+        if header.hash not in self._wants:
+            if header.height > self._peers.height + 1:
+                return PeerFault.FAR_HEIGHT
+            if header.proposer not in self._validators(header.height):
+                return PeerFault.UNKNOWN_KEY
+        try:
+            signer = recover_address(parts_digest(header.hash, part.root, part.count), part.signature)
+        except BadSignature:
+            return PeerFault.BAD_SIGNATURE
+        return None if signer == header.proposer else PeerFault.BAD_SIGNATURE
+
+    def _validators(self, height: Height) -> frozenset[Address]:
+        members = self._members.get(height)
+        if members is None:
+            members = frozenset(one.address for one in self._peers.chain.validators(height))
+            self._members[height] = members
+        return members
+
+    def _was_asked(self, state: PeerState, block_id: Hash32) -> bool:
+        """Whether this node asked the peer for the block; only then it takes parts without the proposer's signature."""
+        if (state.peer, block_id) in self._asked:
+            return True
+        self._peers.blame(state.peer, PeerFault.UNASKED_ANSWER, "an unsigned part of a block")
+        return False
+
+    def _has_room(self, header: BlockHeader) -> bool:
+        """Whether the proposer's blocks of this height are few; of a wanted block's roots the emptiest gives way."""
+        limit = self._peers.options.blocks_per_proposer_max
+        if header.hash in self._wants:
+            rivals = {key: one for key, one in self._assemblies.items() if key[0] == header.hash and not one.is_whole}
+            if len(rivals) >= limit:
+                emptiest = min(rivals, key=lambda key: rivals[key].size_bytes)
+                self._bytes -= self._assemblies.pop(emptiest).size_bytes
+            return True
+        same = (header.proposer, header.height)
+        return sum((one.header.proposer, one.header.height) == same for one in self._assemblies.values()) < limit
+
+    def _blame_wrong(self, state: PeerState, part: Part) -> None:
+        if not part.signature:
+            self._peers.blame(state.peer, PeerFault.WRONG_PART, "a part that gives no block")
+
+    def _take(self, state: PeerState, part: Part, key: Key, assembly: Assembly) -> None:
+        if assembly.pieces[part.index] is not None:
+            assembly.knows(state.peer, part.index)
+            return
+        try:
+            fits = verify_merkle_path(part.root, part.data, part.index, part.count, part.path)
+        except EncodingError:
+            fits = False
+        if not fits:
+            self._peers.blame(state.peer, PeerFault.WRONG_PART, f"part {part.index} of block {assembly.header.height}")
+            return
+        if not self._make_room(len(part.data), key):
+            return
+        assembly.add(part)
+        self._bytes += len(part.data)
+        assembly.knows(state.peer, part.index)
+        if not part.signature:
+            assembly.vouchers.add(state.peer)
+        self._forward(state, part, assembly)
+        if assembly.is_whole:
+            self._complete(state, key, assembly)
+
+    def _make_room(self, size_bytes: int, key: Key) -> bool:
+        """Blocks that nobody waits for give way, the oldest first."""
+        limit = self._peers.options.parts_bytes_max
+        for other in list(self._assemblies):
+            if self._bytes + size_bytes <= limit:
+                break
+            if other != key and other[0] not in self._wants:
+                self._bytes -= self._assemblies.pop(other).size_bytes
+        return self._bytes + size_bytes <= limit
+
+    def _forward(self, state: PeerState, part: Part, assembly: Assembly) -> None:
+        """To the peers that do not get it from where it came."""
+        if not assembly.signature:
+            return
+        encoded = b""
+        for other in self._peers.active():
+            if other.peer == state.peer or not assembly.header.height - 1 <= other.height <= assembly.header.height:
+                continue
+            if assembly.known.get(other.peer, 0) >> part.index & 1:
+                continue
+            if not part.spread and state.peer in other.neighbours:
+                continue
+            if not encoded:
+                encoded = assembly.part(part.index, part.data).encode()
+            assembly.knows(other.peer, part.index)
+            self._peers.send(other.peer, Topic.PART, encoded)
+
+    def _complete(self, state: PeerState, key: Key, assembly: Assembly) -> None:
+        try:
+            block = Block.decode(assembly.joined())
+            fits = block.hash == key[0] and body_fits(block)
+        except EncodingError:
+            fits = False
+        if not fits:
+            # The proposer signed a root that gives no block of its; without its signature the senders answer for it.
+            log.warning("block.parts_unfit", height=assembly.header.height, proposer=assembly.header.proposer)
+            for peer in assembly.vouchers:
+                self._peers.blame(peer, PeerFault.INVALID_BLOCK, "parts that give no block")
+            self._bytes -= assembly.size_bytes
+            assembly.unfit, assembly.size_bytes = True, 0
+            assembly.pieces = [None] * assembly.count
+            return
+        assembly.block = block
+        source = PeerId(block.header.proposer) if assembly.signature else state.peer
+        want = self._wants.pop(block.hash, None)
+        if want is not None:
+            want.arrived(source, block)
+        else:
+            self._host().block_arrived(source, block)
+
+    # What does not come by itself.
+
+    def want(self, height: Height, block_id: Hash32, arrived: Callable[[PeerId, Block], None] | None = None) -> None:
+        """Bring a block here; `arrived` hears of it, or the host."""
+        if block_id in self._wants:
+            return
+        if len(self._wants) >= WANTED_MAX:
+            log.warning("gossip.too_many_wants", height=height)
+            return
+        tell = arrived or (lambda peer, block: self._host().block_arrived(peer, block))
+        for assembly in self._assemblies.values():
+            if assembly.block is not None and assembly.block.hash == block_id:
+                source = PeerId(assembly.header.proposer)
+                self._peers.later(0, partial(tell, source, assembly.block))
+                return
+        want = _Want(height=height, block_id=block_id, arrived=tell)
+        self._wants[block_id] = want
+        self._peers.later(self._peers.options.pull_ms, partial(self._pull, want))
+
+    def unwant(self, block_id: Hash32) -> None:
+        """Nobody waits for it any more."""
+        self._wants.pop(block_id, None)
+
+    def _pull(self, want: _Want) -> None:
+        if self._wants.get(want.block_id) is not want:
+            return
+        options = self._peers.options
+        best = self._best(want.block_id)
+        missing = None if best is None else best.missing
+        if missing is not None and missing != want.missing_before:
+            # Parts are coming; asking now would bring them twice.
+            want.missing_before = missing
+            self._peers.later(options.pull_ms, partial(self._pull, want))
+            return
+        candidates = [state for state in self._peers.active() if state.height >= want.height]
+        fresh = [state for state in candidates if state.peer not in want.asked]
+        if candidates and not fresh:
+            want.asked.clear()
+            fresh = candidates
+        if fresh:
+            knowing = [state for state in fresh if best is not None and best.known.get(state.peer)]
+            self._ask(self._peers.random.choice(knowing or fresh), want, best)
+        rounds = 1 + len(want.asked)
+        self._peers.later(min(options.pull_ms * rounds, options.pull_ms_max), partial(self._pull, want))
+
+    def _best(self, block_id: Hash32) -> Assembly | None:
+        """The parts of a block of which fewest are missing."""
+        of_block = [one for key, one in self._assemblies.items() if key[0] == block_id and not one.unfit]
+        return min(of_block, key=lambda one: one.missing.bit_count(), default=None)
+
+    def _ask(self, state: PeerState, want: _Want, best: Assembly | None) -> None:
+        want.asked.append(state.peer)
+        self._asked.add((state.peer, want.block_id))
+        request = WantParts(height=want.height, block_id=want.block_id)
+        if best is not None:
+            request = WantParts(height=want.height, block_id=want.block_id, root=best.root, missing=best.missing)
+        self._peers.send(state.peer, Topic.WANT_PARTS, request.encode())
+
+    # What peers ask for.
+
+    def request_arrived(self, state: PeerState, payload: bytes) -> None:
+        """A peer lacks parts. Raises EncodingError."""
+        want = WantParts.decode(payload)
+        if not state.talk.take(self._peers.now):
+            self._peers.blame(state.peer, PeerFault.FLOOD, "requests for parts")
+            return
+        assembly = self._assemblies.get((want.block_id, want.root)) if want.root else self._best(want.block_id)
+        if assembly is None or assembly.missing & want.missing == want.missing != 0:
+            assembly = self._stored(want) or assembly
+        if assembly is None:
+            return
+        wanted = want.missing if assembly.root == want.root else (1 << assembly.count) - 1
+        for number, part in enumerate(assembly.parts(wanted)):
+            if number >= self._peers.options.parts_per_answer_max or not state.served.take(self._peers.now):
+                return
+            assembly.knows(state.peer, part.index)
+            self._peers.send(state.peer, Topic.PART, part.encode())
+
+    def _stored(self, want: WantParts) -> Assembly | None:
+        """A block that the host or the chain holds."""
+        parts = self._served.get(want.block_id)
+        block = self._host().known_block(want.block_id) or self._peers.chain.history.block_by_hash(want.block_id)
+        if block is None:
+            return None
+        if parts is None:
+            own = block.header.proposer == self._identity.address
+            parts = PartSet.of(block, self._identity.sign if own else None)
+            self._served.put(want.block_id, parts)
+        return Assembly.whole(block, parts)
+
+    def height_started(self) -> None:
+        """Forget earlier heights."""
+        height = self._peers.height
+        for want in [want for want in self._wants.values() if want.height < height]:
+            del self._wants[want.block_id]
+        for key, assembly in list(self._assemblies.items()):
+            if assembly.header.height < height and key[0] not in self._wants:
+                self._bytes -= self._assemblies.pop(key).size_bytes
+        for earlier in [number for number in self._members if number < height]:
+            del self._members[earlier]

@@ -1,0 +1,35 @@
+"""Bounds and intervals of gossip. None of them is seen by consensus; nodes of one chain may differ in them."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+
+def _count(default: int, doc: str, low: int = 1, high: int = 1 << 40) -> int:
+    limits = validators.and_(validators.ge(low), validators.le(high))
+    value: int = field(default=default, validator=limits, metadata={"doc": doc})
+    return value
+
+
+@frozen(kw_only=True)
+class GossipOptions:
+    """Times in milliseconds, sizes in bytes. Every cache and every answer has its bound here."""
+
+    status_ms: int = _count(1000, "tell every peer where this node stands, this often")
+    neighbours_ms: int = _count(10_000, "tell every peer whom else this node is connected to, this often")
+    exchange_ms: int = _count(1000, "a height older than this asks one peer at a time for messages it lacks")
+    rounds_max: int = _count(100_000, "rounds of a height; each takes seconds, so that no honest one is later")
+    messages_per_signer_max: int = _count(48, "newest messages kept of one validator at one height")
+    messages_bytes_max: int = _count(32 << 20, "bytes of all messages kept")
+    seen_max: int = _count(65_536, "names of messages remembered, so that none is taken twice")
+    message_rate: int = _count(4000, "consensus messages taken from one peer in a second, on average")
+    certificate_repeat_ms: int = _count(500, "a peer that lags gets a certificate no more often than this")
+
+    parts_bytes_max: int = _count(192 << 20, "bytes of all block parts kept")
+    blocks_per_proposer_max: int = _count(4, "blocks of one proposer and height whose parts are kept")
+    parts_direct_max: int = _count(64, "parts times peers up to which a block goes straight to every peer")
+    part_rate: int = _count(1024, "block parts taken from one peer in a second, on average")
+    pull_ms: int = _count(120, "a block that does not come by itself is asked for after this")
+    pull_ms_max: int = _count(2000, "and asked for again at least this often")
+    parts_per_answer_max: int = _count(32, "parts sent for one request")
+    parts_served_rate: int = _count(512, "parts sent to one peer on request in a second, on average")

@@ -1,0 +1,186 @@
+"""The peers of this node: where each stands, what may still come from it, and the one way out to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from random import Random
+from typing import Protocol
+
+import structlog
+from attrs import define
+
+from lazai_core.api.consensus import Validator
+from lazai_core.api.network import PeerFault, PeerId, Transport
+from lazai_core.api.types import Hash32, Height
+from lazai_core.chain.block import Block
+from lazai_core.chain.genesis import Genesis
+from lazai_core.chain.history import ChainHistory
+
+from .bounds import Budget
+from .options import GossipOptions
+from .wire import NEIGHBOURS_MAX, PRIORITIES, PROTOCOL, Status, Topic, encode_neighbours
+
+log = structlog.get_logger(__name__)
+
+PEERS_MAX = NEIGHBOURS_MAX
+
+
+class ChainReader(Protocol):
+    """What gossip reads of the chain; `LazVM` is one."""
+
+    genesis: Genesis
+    history: ChainHistory
+
+    @property
+    def head(self) -> Block:
+        """The newest committed block."""
+
+    def validators(self, height: Height) -> tuple[Validator, ...]:
+        """Who decides a height, from the first to the second after the head."""
+
+
+@define(kw_only=True, eq=False)
+class PeerState:
+    """One connected peer. Without a `status` it gets and gives nothing."""
+
+    peer: PeerId
+    messages: Budget
+    parts: Budget
+    served: Budget
+    talk: Budget
+    status: Status | None = None
+    foreign: bool = False
+    neighbours: frozenset[PeerId] = frozenset()
+    certificate_sent: tuple[int, float] = (0, 0.0)
+
+    @property
+    def height(self) -> Height:
+        """The height it decides; 0 while it has not said so."""
+        return Height(0) if self.status is None else self.status.height
+
+
+class PeerTable:
+    """Peers by id, and what all rooms of gossip do with them: send, blame, wait."""
+
+    def __init__(self, *, transport: Transport, chain: ChainReader, random: Random, options: GossipOptions) -> None:
+        self.transport = transport
+        self.chain = chain
+        self.random = random
+        self.options = options
+        self.height = Height(chain.head.height + 1)
+        self.height_since = 0.0
+        self._states: dict[PeerId, PeerState] = {}
+        self._sequence = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    # Time.
+
+    def open(self) -> None:
+        """From now on there is a loop."""
+        self._loop = asyncio.get_running_loop()
+        self.height_since = self.now
+
+    def close(self) -> None:
+        """Cancel everything that waits."""
+        self._loop = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    @property
+    def now(self) -> float:
+        """Seconds of the loop's clock."""
+        return 0.0 if self._loop is None else self._loop.time()
+
+    def later(self, delay_ms: float, call: Callable[[], None]) -> None:
+        """Call after a while, unless gossip has been stopped by then."""
+        if self._loop is None:
+            return
+
+        def fire() -> None:
+            self._timers.discard(timer)
+            call()
+
+        timer = self._loop.call_later(delay_ms / 1000, fire)
+        self._timers.add(timer)
+
+    # Who is there.
+
+    def join(self, peer: PeerId) -> PeerState | None:
+        """A peer is connected, with nothing known of it; None where there are too many."""
+        if len(self._states) >= PEERS_MAX and peer not in self._states:
+            log.warning("gossip.too_many_peers", peer=peer.hex(), peers=len(self._states))
+            return None
+        options = self.options
+        state = PeerState(
+            peer=peer,
+            messages=Budget(rate=options.message_rate, burst=4 * options.message_rate),
+            parts=Budget(rate=options.part_rate, burst=2 * options.part_rate),
+            served=Budget(rate=options.parts_served_rate, burst=2 * options.parts_served_rate),
+            talk=Budget(rate=20, burst=200),
+        )
+        self._states[peer] = state
+        return state
+
+    def leave(self, peer: PeerId) -> None:
+        """The peer is gone, and with it what it said."""
+        self._states.pop(peer, None)
+
+    def get(self, peer: PeerId) -> PeerState | None:
+        """A connected peer."""
+        return self._states.get(peer)
+
+    def __iter__(self) -> Iterator[PeerState]:
+        return iter(tuple(self._states.values()))
+
+    def active(self) -> list[PeerState]:
+        """Peers of this chain that have said where they stand, in order of joining."""
+        return [state for state in self._states.values() if state.status is not None]
+
+    def shuffled(self, states: Iterable[PeerState]) -> list[PeerState]:
+        """In an order that differs from time to time."""
+        listed = list(states)
+        self.random.shuffle(listed)
+        return listed
+
+    # To peers.
+
+    def send(self, peer: PeerId, topic: Topic, payload: bytes) -> bool:
+        """Queue an envelope for a peer; False when it was dropped."""
+        return self.transport.send(peer, topic.value, payload, PRIORITIES[topic])
+
+    def blame(self, peer: PeerId, fault: PeerFault, reason: str = "") -> None:
+        """A peer did what no honest one does."""
+        log.info("peer.blamed", peer=peer.hex(), fault=fault.value, reason=reason)
+        self.transport.blame(peer, fault)
+
+    def status(self) -> bytes:
+        """Where this node stands."""
+        self._sequence += 1
+        head = self.chain.head
+        return Status(
+            protocol=PROTOCOL,
+            chain_id=self.chain.genesis.chain_id,
+            genesis=self.chain.genesis.hash,
+            sequence=self._sequence,
+            height=self.height,
+            lowest=Height(min(1, self.height)),
+            head=Hash32(head.hash),
+        ).encode()
+
+    def tell_status(self) -> None:
+        """To all peers."""
+        status = self.status()
+        for state in self._states.values():
+            self.send(state.peer, Topic.STATUS, status)
+
+    def tell_neighbours(self) -> None:
+        """To all peers: whom they need not forward this node's messages to."""
+        listed = encode_neighbours(tuple(self._states)[:NEIGHBOURS_MAX])
+        for state in self.active():
+            self.send(state.peer, Topic.NEIGHBOURS, listed)

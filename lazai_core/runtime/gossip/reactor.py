@@ -1,0 +1,240 @@
+"""`Gossip`: everything that travels between this node and its peers passes here.
+
+Each kind of thing has a room of its own; the reactor keeps the peers, gives every envelope to the room of its topic,
+and blames by name whoever sent what no honest node sends. Nothing that a peer sends raises out of here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+import structlog
+
+from lazai_core.api.consensus import MessagePlace, ReportEvidence
+from lazai_core.api.errors import EncodingError, LocalFault
+from lazai_core.api.needs import NodeIdentity
+from lazai_core.api.network import Arrival, Envelope, PeerFault, PeerId, PeerJoined, Transport
+from lazai_core.api.proof import Rng
+from lazai_core.api.types import Hash32, Height
+from lazai_core.chain.block import Block
+from lazai_core.runtime.peering import ConsensusMessage, HostPort
+
+from .blocks import BlockRoom
+from .messages import MessageRoom
+from .options import GossipOptions
+from .peers import ChainReader, PeerState, PeerTable
+from .wire import ENVELOPE_BYTES_MAX, PROTOCOL, Status, Topic, decode_neighbours
+
+log = structlog.get_logger(__name__)
+
+ARRIVALS_IN_A_ROW_MAX = 32
+
+
+class EngineMessages(Protocol):
+    """What gossip asks of a consensus engine."""
+
+    def place_of(self, payload: bytes) -> MessagePlace:
+        """Height and round of a message of this chain. Raises EncodingError for anything else."""
+
+
+class Gossip:
+    """`Peers` over a transport, and the service that reads what arrives. `host` is attached before it runs."""
+
+    name = "gossip"
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        identity: NodeIdentity,
+        chain: ChainReader,
+        engine: EngineMessages,
+        rng: Rng,
+        options: GossipOptions | None = None,
+    ) -> None:
+        self.options = GossipOptions() if options is None else options
+        self._host: HostPort | None = None
+        self._transport = transport
+        random = Random(int.from_bytes(rng.bytes(16), "big"))
+        self.peers = PeerTable(transport=transport, chain=chain, random=random, options=self.options)
+        self.messages = MessageRoom(self.peers, engine.place_of, self._attached)
+        self.blocks = BlockRoom(self.peers, identity, self._attached)
+        self._neighbours_due = 0.0
+        self._readers: dict[str, Callable[[PeerState, bytes], None]] = {
+            Topic.STATUS: self._status,
+            Topic.NEIGHBOURS: self._neighbours,
+            Topic.MESSAGES: self.messages.arrive,
+            Topic.HAVE: self._have,
+            Topic.CERTIFICATE: self._certificate,
+            Topic.PART: self.blocks.part_arrived,
+            Topic.WANT_PARTS: self.blocks.request_arrived,
+        }
+
+    # Joining the host.
+
+    @property
+    def host(self) -> HostPort:
+        """Who decides heights here."""
+        return self._attached()
+
+    @host.setter
+    def host(self, host: HostPort) -> None:
+        self._host = host
+
+    def _attached(self) -> HostPort:
+        if self._host is None:
+            raise LocalFault("gossip runs before a consensus host was attached to it")
+        return self._host
+
+    # The service.
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Take in what arrives until cancelled."""
+        self.peers.open()
+        self.peers.height = self.host.height or self.peers.height
+        try:
+            for peer in self._transport.peers():
+                self._join(peer)
+            self._tick()
+            ready()
+            in_a_row = 0
+            async for arrival in self._transport.receive():
+                self.take(arrival)
+                in_a_row += 1
+                if in_a_row >= ARRIVALS_IN_A_ROW_MAX:
+                    # A full queue would keep everybody else from the loop.
+                    in_a_row = 0
+                    await asyncio.sleep(0)
+            await asyncio.Event().wait()
+        finally:
+            self.peers.close()
+
+    def _tick(self) -> None:
+        """Once a second: say where this node stands, and look for what was lost."""
+        now = self.peers.now
+        self.peers.tell_status()
+        if now >= self._neighbours_due:
+            self._neighbours_due = now + self.options.neighbours_ms / 1000
+            self.peers.tell_neighbours()
+        if (now - self.peers.height_since) * 1000 >= self.options.exchange_ms:
+            self.messages.exchange()
+        self.peers.later(self.options.status_ms, self._tick)
+
+    # What arrives.
+
+    def take(self, arrival: Arrival) -> None:
+        """One thing that the transport brought."""
+        if isinstance(arrival, Envelope):
+            self._open(arrival)
+        elif isinstance(arrival, PeerJoined):
+            self._join(arrival.peer)
+        else:
+            self.peers.leave(arrival.peer)
+            self._neighbours_due = 0.0
+
+    def _join(self, peer: PeerId) -> None:
+        if self.peers.join(peer) is not None:
+            self.peers.send(peer, Topic.STATUS, self.peers.status())
+            self._neighbours_due = 0.0
+
+    def _open(self, envelope: Envelope) -> None:
+        state = self.peers.get(envelope.sender)
+        if state is None or state.foreign:
+            return
+        reader = self._readers.get(envelope.topic)
+        if reader is None:
+            self.peers.blame(envelope.sender, PeerFault.UNKNOWN_TOPIC, repr(envelope.topic[:40]))
+        elif len(envelope.payload) > ENVELOPE_BYTES_MAX:
+            self.peers.blame(envelope.sender, PeerFault.OVERSIZE, f"{len(envelope.payload)} bytes of {envelope.topic}")
+        elif state.status is not None or envelope.topic == Topic.STATUS:
+            # What overtakes the first status is dropped: whoever sent it does not know yet what is wanted here.
+            try:
+                reader(state, envelope.payload)
+            except EncodingError as error:
+                self.peers.blame(envelope.sender, PeerFault.UNDECODABLE, f"{envelope.topic}: {error.message}")
+
+    def _status(self, state: PeerState, payload: bytes) -> None:
+        if not self._may_talk(state):
+            return
+        status = Status.decode(payload)
+        genesis = self.peers.chain.genesis
+        if (status.protocol, status.chain_id, status.genesis) != (PROTOCOL, genesis.chain_id, genesis.hash):
+            state.foreign = True
+            self.peers.blame(state.peer, PeerFault.OTHER_CHAIN, f"chain {status.chain_id}, protocol {status.protocol}")
+            return
+        before = state.status
+        if before is not None and status.sequence <= before.sequence:
+            return
+        state.status = status
+        if before is not None and status.height < before.height:
+            self.peers.blame(state.peer, PeerFault.BROKEN_PROMISE, f"height {status.height} after {before.height}")
+            return
+        self.messages.peer_advanced(state, Height(-1) if before is None else before.height)
+
+    def _neighbours(self, state: PeerState, payload: bytes) -> None:
+        if self._may_talk(state):
+            state.neighbours = decode_neighbours(payload)
+
+    def _have(self, state: PeerState, payload: bytes) -> None:
+        if self._may_talk(state):
+            self.messages.have_arrived(state, payload)
+
+    def _certificate(self, state: PeerState, payload: bytes) -> None:
+        if not self._may_talk(state):
+            return
+        certificate = self.messages.certificate_arrived(state, payload)
+        if certificate is None:
+            return
+        host, peer = self.host, state.peer
+        block = host.known_block(certificate.block_id)
+        if block is not None:
+            host.decided_arrived(peer, block, certificate)
+        else:
+            self.blocks.want(
+                certificate.height,
+                certificate.block_id,
+                lambda _, block: host.decided_arrived(peer, block, certificate),
+            )
+
+    def _may_talk(self, state: PeerState) -> bool:
+        if state.talk.take(self.peers.now):
+            return True
+        self.peers.blame(state.peer, PeerFault.FLOOD, "small talk")
+        return False
+
+    # `Peers`.
+
+    def send_message(self, message: ConsensusMessage) -> None:
+        """Bring a message of this node to all validators."""
+        self.messages.send(message)
+
+    def send_block(self, block: Block) -> None:
+        """Bring a block that this node proposes to all validators, in parts."""
+        self.blocks.send(block)
+
+    def want_block(self, height: Height, block_id: Hash32) -> None:
+        """A block that was proposed or decided is not here."""
+        self.blocks.want(height, block_id)
+
+    def want_decided(self, up_to: Height) -> None:
+        """Fetch the decided blocks after the head, up to this height."""
+        log.debug("sync.wanted", up_to=up_to)
+
+    def send_evidence(self, evidence: ReportEvidence) -> None:
+        """Bring a proof of misbehaviour to whoever may put it into a block."""
+        log.debug("evidence.made", validator=evidence.validator, kind=evidence.kind)
+
+    def height_started(self, height: Height) -> None:
+        """The node decides this height now."""
+        self.peers.height = height
+        self.peers.height_since = self.peers.now
+        self.messages.height_started()
+        self.blocks.height_started()
+        self.peers.tell_status()
+
+    def blame(self, peer: PeerId, fault: PeerFault) -> None:
+        """The peer sent something that the host found to be wrong."""
+        self.peers.blame(peer, fault, "found by the host")
