@@ -92,7 +92,8 @@ def equality_claims(
         power = f.multiply(power, mix)
 
 
-def _factor_key(factor: Factor) -> tuple[object, ...]:
+def factor_key(factor: Factor) -> tuple[object, ...]:
+    """Equal for factors of equal entries that are given in the same way."""
     if isinstance(factor, Eq):
         return ("eq", factor.axes, factor.extents, factor.point, factor.start)
     if isinstance(factor, Ones):
@@ -104,7 +105,7 @@ def _factor_key(factor: Factor) -> tuple[object, ...]:
 
 
 def _term_key(term: Term) -> frozenset[tuple[object, ...]]:
-    return frozenset(_factor_key(factor) for factor in term.factors)
+    return frozenset(factor_key(factor) for factor in term.factors)
 
 
 Leaf = Committed | Constant
@@ -191,5 +192,3 @@ def joined(first: CommittedClaims, second: CommittedClaims, mix: Extension) -> C
     """first + mix * second."""
     scaled = tuple((leaf, term.scaled(mix)) for leaf, term in second.terms)
     return CommittedClaims(terms=(*first.terms, *scaled))
-
-

@@ -19,21 +19,21 @@ from lazai_core.api.errors import ProofMalformed, ProofRejected
 
 from . import scalars as f
 from .field import DEGREE, Extension
-from .kernels.arrays import MONTGOMERY, Words, extension_array, extension_values, lane_sums, splat
+from .kernels.arrays import MONTGOMERY, Words, extension_array, splat
 from .kernels.codewords import (
-    combine_all_rows,
     combine_rows,
     fold_codeword,
     fold_leaves,
     halved_inverse_powers,
     values_at,
 )
-from .kernels.extension import fold, fold_base
 from .kernels.hashing import find_nonce
-from .kernels.sums import pair_round, pair_round_base
 from .kernels.transform import STAGES_A_PASS, transform_pass, twiddles
+from .kernels.windows import BLOCKS_A_TILE, combine_columns
 from .merkle import MerkleTree, blake3_key, check_leaves, hash_leaves, sibling_count
 from .messages import Channel, Receiver, Sender
+from .weighted_sum import WeightedSum
+from .windows import ColumnSums, WindowedWeights
 from .workers import split
 
 LOG_COLUMNS_MIN = 4
@@ -142,73 +142,6 @@ def commit(values: Words, parameters: CodeParameters) -> Committed:
     return Committed(shape=shape, values=values, codeword=codeword, tree=tree)
 
 
-class _WeightedSum:
-    """The prover's side of the sumcheck of sum_x f(x) w(x)."""
-
-    def __init__(self, values: Words, weights: Words) -> None:
-        self._base: Words | None = values
-        self._values = values
-        self._weights = weights
-        self._small: tuple[list[Extension], list[Extension]] | None = None
-
-    def message(self) -> tuple[Extension, Extension]:
-        """Value at 0 and leading coefficient of the round's polynomial."""
-        if self._small is not None:
-            return _small_round(*self._small)
-        accumulators: list[Words] = []
-        kernel = pair_round_base if self._base is not None else pair_round
-
-        def run(begin: int, end: int) -> None:
-            accumulator = np.zeros((2, DEGREE, 16), dtype=np.uint32)
-            kernel(self._values, self._weights, accumulator, begin, end)
-            accumulators.append(accumulator)
-
-        split(len(self._weights) // 2, run)
-        sums = [lane_sums(accumulator) for accumulator in accumulators]
-        return f.sum_all([s[0] for s in sums]), f.sum_all([s[1] for s in sums])
-
-    def bind(self, challenge: Extension) -> None:
-        """Fix the most significant variable."""
-        if self._small is not None:
-            self._small = (_small_fold(self._small[0], challenge), _small_fold(self._small[1], challenge))
-            return
-        r = splat(challenge)
-        half = len(self._weights) // 2
-        values, weights = self._values, self._weights
-        if self._base is not None:
-            folded = np.empty((half, DEGREE, 16), dtype=np.uint32)
-            split(half, lambda begin, end: fold_base(values, folded, r, begin, end))
-            self._values = folded
-        else:
-            split(half, lambda begin, end: fold(values, values, r, begin, end))
-            self._values = values[:half]
-        split(half, lambda begin, end: fold(weights, weights, r, begin, end))
-        self._base, self._weights = None, weights[:half]
-        if half == 1:
-            self._small = (extension_values(self._values), extension_values(self._weights))
-
-    def remaining(self) -> list[Extension]:
-        """The bound f."""
-        return self._small[0] if self._small is not None else extension_values(self._values)
-
-
-def _small_round(values: Sequence[Extension], weights: Sequence[Extension]) -> tuple[Extension, Extension]:
-    half = len(values) // 2
-    at_zero = f.sum_all([f.multiply(values[i], weights[i]) for i in range(half)])
-    leading = f.sum_all(
-        [
-            f.multiply(f.subtract(values[i + half], values[i]), f.subtract(weights[i + half], weights[i]))
-            for i in range(half)
-        ]
-    )
-    return at_zero, leading
-
-
-def _small_fold(values: Sequence[Extension], r: Extension) -> list[Extension]:
-    half = len(values) // 2
-    return [f.add(a, f.multiply(r, f.subtract(b, a))) for a, b in zip(values[:half], values[half:], strict=True)]
-
-
 def next_claim(claim: Extension, at_zero: Extension, leading: Extension, r: Extension) -> Extension:
     """g(r) for the polynomial of degree 2 with g(0), its leading coefficient, and g(0) + g(1) = claim."""
     at_one = f.subtract(claim, at_zero)
@@ -216,15 +149,37 @@ def next_claim(claim: Extension, at_zero: Extension, leading: Extension, r: Exte
     return f.add(at_zero, f.multiply(r, f.add(linear, f.multiply(r, leading))))
 
 
+def combined_columns(committed: Committed, bound: Sequence[Extension]) -> Words:
+    """The message's columns added up with the weights eq of the challenges, in the order they were drawn."""
+    weights = np.stack([splat(value) for value in f.eq_vector(list(reversed(bound)))])
+    out = np.empty((1 << (committed.shape.log_rows - 4), DEGREE, 16), dtype=np.uint32)
+    split(
+        len(out),
+        lambda begin, end: combine_columns(committed.values, weights, out, begin, end),
+        multiple=BLOCKS_A_TILE,
+        smallest=BLOCKS_A_TILE,
+    )
+    return out
+
+
+def encode_extension(message: Words, log_rate: int) -> Words:
+    """Codeword over K of a message over K, both in blocks: five words of F encoded side by side."""
+    rows = np.zeros((16 * len(message), 16), dtype=np.uint32)
+    rows[:, :DEGREE] = message.transpose(0, 2, 1).reshape(-1, DEGREE)
+    codeword = encode(rows, log_rate)[:, :DEGREE]
+    return np.ascontiguousarray(codeword.reshape(-1, 16, DEGREE).transpose(0, 2, 1))
+
+
+def first_layer(committed: Committed, _bound: Sequence[Extension], message: Words) -> Words:
+    """The combination of the matrix's columns, which is the codeword of the message's."""
+    return encode_extension(message, committed.shape.parameters.log_rate)
+
+
 def _layer_rows(codeword: Words, log_arity: int) -> Words:
     """Leaves `uint32[N / 2^a, 2^a * 5]` of a codeword over K in blocks."""
     arity = 1 << log_arity
     parts = codeword.reshape(arity, len(codeword) // arity, DEGREE, 16)
     return np.ascontiguousarray(parts.transpose(1, 3, 0, 2)).reshape(-1, arity * DEGREE)
-
-
-def _splats(values: Sequence[Extension]) -> Words:
-    return np.stack([splat(value) for value in values])
 
 
 def _words(values: Sequence[Extension]) -> Words:
@@ -239,16 +194,19 @@ def _root_word(log_size: int, *, inverse: bool) -> np.uint32:
 
 def open_weighted(
     committed: Committed,
-    weights: Words,
+    weights: Words | WindowedWeights,
     channel: Sender,
-    progress: Callable[[str], None] | None = None,
 ) -> list[Extension]:
     """Prove <f, w> = s, which the caller has absorbed. Gives the point, variable 0 first.
 
-    weights `uint32[2^v / 16, 5, 16]` over K; they are overwritten.
+    weights `uint32[2^v / 16, 5, 16]` over K, or the same in short; they are overwritten.
     """
     shape, parameters = committed.shape, committed.shape.parameters
-    sums = _WeightedSum(committed.values, weights)
+    sums: WeightedSum | ColumnSums
+    if isinstance(weights, WindowedWeights):
+        sums = weights.column_sums(committed.values)
+    else:
+        sums = WeightedSum(committed.values, weights)
     bound: list[Extension] = []
 
     def round_() -> Extension:
@@ -260,11 +218,9 @@ def open_weighted(
 
     for _ in range(shape.log_columns):
         round_()
-    column_weights = f.eq_vector(list(reversed(bound)))
-    length = 1 << shape.log_length
-    codeword = np.empty((length // 16, DEGREE, 16), dtype=np.uint32)
-    splats = _splats(column_weights)
-    split(len(codeword), lambda begin, end: combine_all_rows(committed.codeword, splats, codeword, begin, end))
+    if isinstance(sums, ColumnSums):
+        sums = WeightedSum(combined_columns(committed, bound), sums.rest())
+    codeword = first_layer(committed, bound, sums.values)
     layers: list[tuple[MerkleTree, Words]] = []
     one_half = np.ascontiguousarray(splat(f.lift((f.P + 1) // 2))[0])
     log_length = shape.log_length

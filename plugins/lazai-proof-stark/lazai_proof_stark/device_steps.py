@@ -22,6 +22,7 @@ from .kernels.hashing import sibling_places
 from .merkle import LEAF_KEY, NODE_KEY, MerkleTree
 from .messages import Sender
 from .steps import Commitment
+from .windows import WindowedWeights
 
 SHORT = 64
 """Elements of K below which a vector is worked on as Python numbers: kernels take whole blocks of sixteen."""
@@ -142,12 +143,16 @@ class DeviceSteps:
         tree = DeviceTree.over(self._kernels, codeword, parameters.cap_height)
         return DeviceCommitted(shape=shape, values=loaded, codeword=codeword, tree=tree)
 
-    def open_weighted(self, committed: Commitment, weights: Words, channel: Sender) -> list[Extension]:
+    def open_weighted(
+        self, committed: Commitment, weights: Words | WindowedWeights, channel: Sender
+    ) -> list[Extension]:
         """PROTOCOL.md, section 5, message by message."""
         if not isinstance(committed, DeviceCommitted):
             raise ComputeError("the key's commitment is not on the device", hint="prove where the key was prepared")
         shape = committed.shape
         values = _Vector(self._kernels, committed.values)
+        if isinstance(weights, WindowedWeights):
+            weights = weights.in_full()
         factors = _Vector(self._kernels, self._kernels.load_extension(view(weights)))
         bound: list[Extension] = []
 

@@ -88,7 +88,7 @@ def weights_over(layout: Layout, variables: int, claims: CommittedClaims) -> Wor
                 continue
             start = block.offset // LANES
             lanes = small.setdefault(start, np.zeros((LANES, DEGREE), dtype=np.int64))
-            cells = _cells_of(part, block.piece)
+            cells = cells_of(part, block.piece)
             at = block.offset % LANES
             lanes[at : at + size] = (lanes[at : at + size] + cells) % P
     for start, lanes in small.items():
@@ -96,7 +96,7 @@ def weights_over(layout: Layout, variables: int, claims: CommittedClaims) -> Wor
     return total
 
 
-def _group_vectors(term: Term, piece: Piece) -> list[KArray] | None:
+def group_vectors(term: Term, piece: Piece) -> list[KArray] | None:
     """One padded vector a group, when no factor spans two groups."""
     vectors = []
     used = 0
@@ -114,34 +114,35 @@ def _group_vectors(term: Term, piece: Piece) -> list[KArray] | None:
     return vectors if used == len(term.factors) else None
 
 
-def _outer(first: KArray, second: KArray) -> KArray:
+def outer(first: KArray, second: KArray) -> KArray:
+    """All products, those of `second` in the lowest places."""
     return karray.multiply(first[:, None], second[None]).reshape(-1, DEGREE)
 
 
-def _cells_of(term: Term, piece: Piece) -> KArray:
+def cells_of(term: Term, piece: Piece) -> KArray:
     """All padded weights `[2^bits, 5]`, the slow way."""
     expanded = term.expand(piece.extents)
-    planes = [padded_cells_of_box(expanded[..., power], piece) for power in range(DEGREE)]
+    planes = [paddedcells_of_box(expanded[..., power], piece) for power in range(DEGREE)]
     return np.stack(planes, axis=-1)
 
 
-def padded_cells_of_box(box: NDArray[Any], piece: Piece) -> NDArray[Any]:
+def paddedcells_of_box(box: NDArray[Any], piece: Piece) -> NDArray[Any]:
     """`padded_cells` of an array that is the piece's box already."""
     inner = Piece(ranges=tuple((0, length) for length in piece.extents), groups=piece.groups)
     return padded_cells(box, inner)
 
 
 def _add_term(term: Term, piece: Piece, target: Words) -> None:
-    vectors = _group_vectors(term, piece)
+    vectors = group_vectors(term, piece)
     if vectors is None:
-        lower, upper = _cells_of(term, piece), karray.scalar(f.ONE)[None]
+        lower, upper = cells_of(term, piece), karray.scalar(f.ONE)[None]
     else:
         lower = vectors.pop() if vectors else karray.scalar(f.ONE)[None]
         while len(lower) < LANES:
-            lower = _outer(vectors.pop(), lower)
+            lower = outer(vectors.pop(), lower)
         upper = karray.scalar(term.coefficient)[None]
         for vector in vectors:
-            upper = _outer(upper, vector)
+            upper = outer(upper, vector)
     rows = np.flatnonzero(upper.any(axis=1))
     scalars, values = splats(upper), blocked(lower)
     last = int(rows[-1]) + 1 if len(rows) else 0

@@ -32,9 +32,7 @@ class Channel:
     def challenges(self, label: str, count: int) -> list[Extension]:
         """`count` of them, drawn at once."""
         flat = self.transcript.challenge_integers(label, P, DEGREE * count)
-        return [
-            (flat[i], flat[i + 1], flat[i + 2], flat[i + 3], flat[i + 4]) for i in range(0, DEGREE * count, DEGREE)
-        ]
+        return [(flat[i], flat[i + 1], flat[i + 2], flat[i + 3], flat[i + 4]) for i in range(0, DEGREE * count, DEGREE)]
 
     def indices(self, label: str, log_range: int, count: int) -> list[int]:
         """`count` numbers below 2^log_range, repetitions allowed."""

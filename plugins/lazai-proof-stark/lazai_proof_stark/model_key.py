@@ -181,9 +181,7 @@ def make_key(
     words = fill_commitment(circuit.weights, commitment_variables(circuit.weights), arrays)
     committed = steps.commit(words, parameters.weights)
     data = WeightKey(parameters=parameters, sizes=sizes, public=public, cap=committed.cap).encode()
-    verifying = VerifyingKey(
-        system=SYSTEM_NAME, version=VERSION, program_digest=ModelId(program.digest()), data=data
-    )
+    verifying = VerifyingKey(system=SYSTEM_NAME, version=VERSION, program_digest=ModelId(program.digest()), data=data)
     return StarkProvingKey(
         verifying_key=verifying,
         weight_key=WeightKey.decode(data),

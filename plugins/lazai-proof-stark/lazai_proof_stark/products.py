@@ -109,9 +109,7 @@ class Stack:
             for place, entry in enumerate(cells):
                 joint[:, place] = k_words(entry[part])
             arrays.append(np.ascontiguousarray(joint.reshape(-1, LANES, DEGREE).transpose(0, 2, 1)))
-        stack = cls(
-            variables=variables, members=tuple(members), weights=arrays[0], left=arrays[1], right=arrays[2]
-        )
+        stack = cls(variables=variables, members=tuple(members), weights=arrays[0], left=arrays[1], right=arrays[2])
         stack.delayed = stack.total()
         return stack
 

@@ -16,6 +16,7 @@ from .circuit import karray
 from .circuit.check import has_challenge
 from .circuit.functional import Term, merged
 from .circuit.karray import IntArray, KArray
+from .circuit.layout import Layout
 from .circuit.nodes import Broadcast, Node, Powers, Reshape, Sum
 from .circuit.pullback import Context, ProductTerm, Pulled, at_chi
 from .circuit.relations import Circuit
@@ -32,6 +33,7 @@ from .claims import (
     merged_products,
     operand_claims,
 )
+from .commitment import Shape
 from .expansion import LANES, fill_commitment, fold_operand, padded_cells, residues, weights_over
 from .field import DEGREE, Extension, P
 from .kernels.arrays import MONTGOMERY, MONTGOMERY_INVERSE, Words, splat
@@ -42,9 +44,12 @@ from .opening import begin
 from .products import Stack, folded_operand, prove_products, weight_cells
 from .regions import IDENTITY_POWER, Leaves, Region, leaves_of
 from .steps import PROCESSOR, Commitment, Steps
+from .windows import WindowedWeights, windowed
 from .workers import split
 
 LOG_LANES = 4
+WINDOWED_VARIABLES_MIN = 20
+"""Shorter commitments are opened cell by cell."""
 
 
 Progress = Callable[[str], None]
@@ -160,7 +165,7 @@ class _Run:
 
     def open_activations(self) -> None:
         claims = joined(self.first_claims[0], self.second_claims[0], self.join)
-        weights = weights_over(self.circuit.activations, self.committed.shape.variables, claims)
+        weights = opening_weights(self.circuit.activations, self.committed.shape, claims)
         self.steps.open_weighted(self.committed, weights, self.channel)
 
     def open_weights(self) -> None:
@@ -168,8 +173,15 @@ class _Run:
         if not claims.terms:
             return
         committed = self.key.committed
-        weights = weights_over(self.circuit.weights, committed.shape.variables, claims)
+        weights = opening_weights(self.circuit.weights, committed.shape, claims)
         self.steps.open_weighted(committed, weights, self.channel)
+
+
+def opening_weights(layout: Layout, shape: Shape, claims: CommittedClaims) -> Words | WindowedWeights:
+    """The functionals' weights, in short where that pays."""
+    if shape.variables < WINDOWED_VARIABLES_MIN:
+        return weights_over(layout, shape.variables, claims)
+    return windowed(layout, shape.variables, shape.log_columns, claims)
 
 
 def claimed_sum(claims: CommittedClaims, values: Values) -> Extension:

@@ -18,6 +18,7 @@ from .field import Extension
 from .fractions import LeafClaim
 from .kernels.arrays import Words
 from .messages import Sender
+from .windows import WindowedWeights
 
 
 class Commitment(Protocol):
@@ -38,7 +39,9 @@ class Steps(Protocol):
     def commit(self, values: Words, parameters: CodeParameters) -> Commitment:
         """Commit to `uint32[2^v]` in Montgomery form; see `commitment.commit`."""
 
-    def open_weighted(self, committed: Commitment, weights: Words, channel: Sender) -> list[Extension]:
+    def open_weighted(
+        self, committed: Commitment, weights: Words | WindowedWeights, channel: Sender
+    ) -> list[Extension]:
         """Prove <f, w> = s and give the point; see `commitment.open_weighted`. The weights may be overwritten.
 
         Raises ComputeError for a commitment that was made elsewhere.
@@ -54,7 +57,9 @@ class ProcessorSteps:
     def commit(self, values: Words, parameters: CodeParameters) -> Committed:
         return commitment.commit(values, parameters)
 
-    def open_weighted(self, committed: Commitment, weights: Words, channel: Sender) -> list[Extension]:
+    def open_weighted(
+        self, committed: Commitment, weights: Words | WindowedWeights, channel: Sender
+    ) -> list[Extension]:
         if not isinstance(committed, Committed):
             raise ComputeError("the key's commitment lies on a device", hint="prove where the key was prepared")
         return commitment.open_weighted(committed, weights, channel)

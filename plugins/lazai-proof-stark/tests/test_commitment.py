@@ -16,7 +16,8 @@ from lazai_proof_stark import commitment
 from lazai_proof_stark import field as f
 from lazai_proof_stark.commitment import CodeParameters, Committed, Shape, check_weighted, commit, open_weighted
 from lazai_proof_stark.field import DEGREE, Extension, P
-from lazai_proof_stark.kernels.arrays import extension_array, to_montgomery
+from lazai_proof_stark.kernels.arrays import MONTGOMERY, extension_array, to_montgomery
+from lazai_proof_stark.kernels.codewords import combine_rows
 from lazai_proof_stark.merkle import MerkleTree, hash_leaves
 from lazai_proof_stark.messages import Receiver, Sender
 
@@ -146,18 +147,36 @@ def test_a_wrong_point_is_rejected(honest: Honest) -> None:
     rejected(proof, lambda point: evaluator(weights)(list(reversed(point))), "sumcheck")
 
 
-def test_a_value_of_another_polynomial_is_rejected(honest: Honest) -> None:
-    """All messages of a polynomial with the wanted value, the committed codeword of the other."""
+def committed_layer(committed: Committed, bound: Sequence[Extension], _message: Array) -> Array:
+    """The first layer from the rows of the committed codeword, whatever polynomial the messages speak of."""
+    weights = f.eq_vector(list(reversed(bound)))
+    words = np.array([[c * MONTGOMERY % P for c in weight] for weight in weights], dtype=np.uint32)
+    found = np.empty((len(committed.codeword), DEGREE), dtype=np.uint32)
+    combine_rows(committed.codeword, words, found, 0, len(found))
+    return np.ascontiguousarray(found.reshape(-1, 16, DEGREE).transpose(0, 2, 1))
+
+
+def test_the_first_layer_is_that_of_the_committed_codeword(honest: Honest, monkeypatch: pytest.MonkeyPatch) -> None:
+    values, weights, committed, proof = honest
+    monkeypatch.setattr(commitment, "first_layer", committed_layer)
+    assert opened(committed, weights, product(values, weights)) == proof
+
+
+@pytest.mark.parametrize("check", ["folding", "final message"])
+def test_a_value_of_another_polynomial_is_rejected(honest: Honest, check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All messages of a polynomial with the wanted value; the layers are of its codeword or of the committed one."""
+    if check == "final message":
+        monkeypatch.setattr(commitment, "first_layer", committed_layer)
     values, weights, committed, _ = honest
     other = values.copy()
     other[next(i for i, w in enumerate(weights) if w != f.ZERO)] += 1
     value = product(other, weights)
     false = evolve(committed, values=to_montgomery(other))
-    rejected(opened(false, weights, value), evaluator(weights), "final message")
+    rejected(opened(false, weights, value), evaluator(weights), check)
     mixed = evolve(commit(to_montgomery(other), CODE), tree=committed.tree)
     rejected(opened(mixed, weights, value), evaluator(weights), "merkle path")
     both = evolve(mixed, codeword=committed.codeword)
-    rejected(opened(both, weights, value), evaluator(weights), "final message")
+    rejected(opened(both, weights, value), evaluator(weights), check)
 
 
 def test_layers_of_another_codeword_are_rejected(honest: Honest, monkeypatch: pytest.MonkeyPatch) -> None:

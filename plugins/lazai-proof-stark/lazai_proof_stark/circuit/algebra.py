@@ -217,9 +217,7 @@ def inside(extent: int, kernel: int, out: int, stride: int, dilation: int, pad: 
 
 def causal(source: Node) -> Node:
     """The source with hidden cells at zero."""
-    return Causal(
-        shape=source.shape, low=min(0, source.low), high=max(0, source.high), source=source, **_above(source)
-    )
+    return Causal(shape=source.shape, low=min(0, source.low), high=max(0, source.high), source=source, **_above(source))
 
 
 def rows(source: Node, indices: Node) -> Node:

@@ -225,9 +225,7 @@ class Builder(BuilderBase):
                 ends, first = (check.low, check.high), check.low - check.offset
                 self.function("function", check.leaf, ends, check.constant, first, check.result, check.image)
             elif check.wanted:
-                self.check_signed(
-                    "value", check.leaf, check.low, check.high, image=check.image, tight=check.tight
-                )
+                self.check_signed("value", check.leaf, check.low, check.high, image=check.image, tight=check.tight)
         self.pending.clear()
 
     def _flush_clamp(self, check: PendingCheck) -> None:

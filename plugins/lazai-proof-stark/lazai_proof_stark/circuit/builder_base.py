@@ -23,7 +23,6 @@ TENSOR_CELLS_MAX = 1 << 23
 """A verifier may have to weigh every cell of a tensor, at 40 bytes each: more than this is refused."""
 
 
-
 class BuilderBase:
     """Collects a circuit. Every method that may refuse names the operation that is being compiled."""
 
@@ -72,9 +71,7 @@ class BuilderBase:
         """A constant in W."""
         if index not in self._constants:
             declared = self.program.constants[index]
-            self._constants[index] = Constant(
-                shape=declared.shape, low=declared.low, high=declared.high, index=index
-            )
+            self._constants[index] = Constant(shape=declared.shape, low=declared.low, high=declared.high, index=index)
         return self._constants[index]
 
     def column(self, name: str, shape: Shape, low: int, high: int, fill: Fill, *, image: bool = False) -> Committed:

@@ -150,9 +150,7 @@ def resolve(circuit: Circuit, pulled: Pulled, context: Context, witness: Values,
     return total
 
 
-def leaf_claim(
-    circuit: Circuit, leaf: Committed | Constant, term: Term, witness: Values, random: Random
-) -> Extension:
+def leaf_claim(circuit: Circuit, leaf: Committed | Constant, term: Term, witness: Values, random: Random) -> Extension:
     """The sum over the leaf's blocks; each block's functional is also evaluated as a multilinear polynomial."""
     values, layout = witness.array(leaf), _layout(circuit, leaf)
     owner = leaf.column if isinstance(leaf, Committed) else leaf.index
@@ -178,9 +176,7 @@ def _check_weights(block: Block, part: Term, random: Random) -> None:
     assert block.piece.evaluate(part, point) == direct, "a functional's evaluation differs from its expansion"
 
 
-def _product_value(
-    circuit: Circuit, part: ProductTerm, context: Context, witness: Values, random: Random
-) -> Extension:
+def _product_value(circuit: Circuit, part: ProductTerm, context: Context, witness: Values, random: Random) -> Extension:
     sides = {}
     for side, node in (("left", part.node.left), ("right", part.node.right)):
         values = _at_chi(node, context, witness)

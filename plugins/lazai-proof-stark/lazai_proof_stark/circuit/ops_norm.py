@@ -222,4 +222,3 @@ def coefficients(width: int, *parts: tuple[int, Node | Fill]) -> Fill:
         total = scaled if total is None else Fill(kind="add", arguments=(total, scaled))
     assert total is not None
     return total
-

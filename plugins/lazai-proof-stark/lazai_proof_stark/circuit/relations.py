@@ -51,6 +51,7 @@ class Sizes:
                 return reach, tabled, merged
         return 255, width <= WIDTH_MAX, True
 
+
 @frozen(kw_only=True, eq=False)
 class Fill:
     """How the prover computes a column: a small expression over forms' values. The verifier never looks at it."""

@@ -11,19 +11,47 @@ from numba import njit
 from ..field import P
 
 _P = np.int64(P)
+_UP = np.uint64(P)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
+def _five(a0, b0, a1, b1, a2, b2, a3, b3, a4, b4):
+    """a0 b0 + ... + a4 b4 mod p of canonical words: four products stay below 2^64."""
+    return (((a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3) % _UP) + a4 * b4) % _UP
+
+
+@njit(inline="always")
+def _product(a0, a1, a2, a3, a4, b0, b1, b2, b3, b4):
+    """Coefficients of a b as `uint64`; X^5 = 1 - X^2 makes those of X^i b differences of b's."""
+    b14, b03, b42 = b1 + _UP - b4, b0 + _UP - b3, b4 + _UP - b2
+    b14 = b14 - _UP if b14 >= _UP else b14
+    b03 = b03 - _UP if b03 >= _UP else b03
+    b42 = b42 - _UP if b42 >= _UP else b42
+    b314 = b3 + _UP - b14
+    b314 = b314 - _UP if b314 >= _UP else b314
+    return (
+        _five(a0, b0, a1, b4, a2, b3, a3, b2, a4, b14),
+        _five(a0, b1, a1, b0, a2, b4, a3, b3, a4, b2),
+        _five(a0, b2, a1, b14, a2, b03, a3, b42, a4, b314),
+        _five(a0, b3, a1, b2, a2, b14, a3, b03, a4, b42),
+        _five(a0, b4, a1, b3, a2, b2, a3, b14, a4, b03),
+    )
+
+
+@njit(inline="always")
 def _product_into(a, b, out):
-    c5 = a[1] * b[4] % _P + a[2] * b[3] % _P + a[3] * b[2] % _P + a[4] * b[1] % _P
-    c6 = a[2] * b[4] % _P + a[3] * b[3] % _P + a[4] * b[2] % _P
-    c7 = a[3] * b[4] % _P + a[4] * b[3] % _P
-    c8 = a[4] * b[4] % _P
-    d0 = (a[0] * b[0] % _P + c5 - c8) % _P
-    d1 = (a[0] * b[1] % _P + a[1] * b[0] % _P + c6) % _P
-    d2 = (a[0] * b[2] % _P + a[1] * b[1] % _P + a[2] * b[0] % _P - c5 + c7 + c8) % _P
-    d3 = (a[0] * b[3] % _P + a[1] * b[2] % _P + a[2] * b[1] % _P + a[3] * b[0] % _P - c6 + c8) % _P
-    d4 = (a[0] * b[4] % _P + a[1] * b[3] % _P + a[2] * b[2] % _P + a[3] * b[1] % _P + a[4] * b[0] % _P - c7) % _P
+    d0, d1, d2, d3, d4 = _product(
+        np.uint64(a[0]),
+        np.uint64(a[1]),
+        np.uint64(a[2]),
+        np.uint64(a[3]),
+        np.uint64(a[4]),
+        np.uint64(b[0]),
+        np.uint64(b[1]),
+        np.uint64(b[2]),
+        np.uint64(b[3]),
+        np.uint64(b[4]),
+    )
     out[0] = d0
     out[1] = d1
     out[2] = d2
@@ -74,7 +102,7 @@ def evaluate_entries(values, point):
         for i in range(size):
             for c in range(5):
                 step[c] = (current[size + i, c] - current[i, c]) % _P
-            _product_into(step.copy(), point[bit], step)
+            _product_into(step, point[bit], step)
             for c in range(5):
                 current[i, c] = (current[i, c] + step[c]) % _P
     return current[0].copy()
@@ -94,16 +122,6 @@ def weighted_sum(values, weights):
 @njit(cache=True)
 def multiply_tuples(a, b):
     """Product of two elements as tuples."""
-    a0, a1, a2, a3, a4 = a
-    b0, b1, b2, b3, b4 = b
-    c5 = a1 * b4 % _P + a2 * b3 % _P + a3 * b2 % _P + a4 * b1 % _P
-    c6 = a2 * b4 % _P + a3 * b3 % _P + a4 * b2 % _P
-    c7 = a3 * b4 % _P + a4 * b3 % _P
-    c8 = a4 * b4 % _P
-    return (
-        (a0 * b0 % _P + c5 - c8) % _P,
-        (a0 * b1 % _P + a1 * b0 % _P + c6) % _P,
-        (a0 * b2 % _P + a1 * b1 % _P + a2 * b0 % _P - c5 + c7 + c8) % _P,
-        (a0 * b3 % _P + a1 * b2 % _P + a2 * b1 % _P + a3 * b0 % _P - c6 + c8) % _P,
-        (a0 * b4 % _P + a1 * b3 % _P + a2 * b2 % _P + a3 * b1 % _P + a4 * b0 % _P - c7) % _P,
-    )
+    u = (np.uint64(a[0]), np.uint64(a[1]), np.uint64(a[2]), np.uint64(a[3]), np.uint64(a[4]))
+    v = (np.uint64(b[0]), np.uint64(b[1]), np.uint64(b[2]), np.uint64(b[3]), np.uint64(b[4]))
+    return _product(u[0], u[1], u[2], u[3], u[4], v[0], v[1], v[2], v[3], v[4])

@@ -101,9 +101,7 @@ def _compress(_context, state, block, row_bytes, flags):
             offset = builder.mul(stride, ir.Constant(_ADDRESS, lane))
             rows.append(builder.load(_vector_at(builder, block_address, offset), align=4))
         message = transpose(builder, rows)
-        places = [
-            _vector_at(builder, state_address, ir.Constant(_ADDRESS, 64 * word)) for word in range(DIGEST_WORDS)
-        ]
+        places = [_vector_at(builder, state_address, ir.Constant(_ADDRESS, 64 * word)) for word in range(DIGEST_WORDS)]
         v = [builder.load(place, align=4) for place in places]
         v += [_splat(builder, word) for word in INITIAL[:4]]
         v += [_splat(builder, 0), _splat(builder, 0), _splat(builder, 64), _splat(builder, flag_word)]

@@ -53,9 +53,7 @@ def _emit_fractions(k: ExtensionLanes, p: Any, q: Any, half_bytes: Any, out_p: A
     k.store(k.mul(q0, q1), out_q)
 
 
-def _emit_fraction_round(
-    k: ExtensionLanes, p: Any, q: Any, quarter: Any, e: Any, mix: Any, accumulator: Any
-) -> None:
+def _emit_fraction_round(k: ExtensionLanes, p: Any, q: Any, quarter: Any, e: Any, mix: Any, accumulator: Any) -> None:
     """e (p0 q1 + p1 q0 + mix q0 q1) at 0 and its leading coefficient; the children are the arrays' halves,
 
     each halved again by the round's variable: quarters 0, 1 of p are p0 at 0 and 1, quarters 2, 3 are p1.
