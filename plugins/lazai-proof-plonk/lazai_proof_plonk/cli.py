@@ -142,7 +142,7 @@ def export_vk(zkey: Path, out: Path) -> None:
 
 
 @plonk.command("export-verifier")
-@click.option("--vk", required=True, type=IN_FILE, help="A verification key of snarkjs mode, or a .zkey.")
+@click.option("--vk", required=True, type=IN_FILE, help="A verification key, or a proving key.")
 @click.option("--out", required=True, type=OUT_FILE)
 @click.option("--name", default="PlonkVerifier", show_default=True, help="Name of the contract.")
 def export_verifier(vk: Path, out: Path, name: str) -> None:

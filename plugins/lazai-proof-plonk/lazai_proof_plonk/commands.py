@@ -185,13 +185,16 @@ def write_verification_key_file(zkey: Path, out: Path) -> str:
 
 
 def write_contract(vk: Path, out: Path, name: str) -> str:
-    """The key's digest, once the contract is written. Raises EncodingError, ContractError, WrongMode."""
+    """The key's digest, once the contract is written. Raises EncodingError, ContractError."""
     from .solidity.generate import verifier_contract
 
     data = open_bytes(vk)
-    key = verification_key(read_zkey(data)) if bytes(data[:4]) == b"zkey" else _load_key(vk)
-    if isinstance(key, NativeKey):
-        raise WrongMode("contracts verify proofs of snarkjs mode, this key is of native mode")
+    magic = bytes(data[:4])
+    key: SnarkjsKey | NativeKey
+    if magic == b"zkey":
+        key = verification_key(read_zkey(data))
+    else:
+        key = read_native_key(data).key if magic == NATIVE_MAGIC else _load_key(vk)
     out.write_text(verifier_contract(key, name))
     return key.digest.hex()
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ class Chain:
         return computation, transaction.intrinsic_gas + computation.get_gas_used()
 
 
+def arguments(proof: bytes, public: tuple[int, ...], context: bytes | None = None) -> bytes:
+    """The call's arguments as Solidity's ABI lays them out."""
+    static = proof + b"".join(value.to_bytes(32, "big") for value in public)
+    if context is None:
+        return static
+    tail = len(context).to_bytes(32, "big") + context.ljust(-(-len(context) // 32) * 32, b"\0")
+    return static + (len(static) + 32).to_bytes(32, "big") + tail
+
+
 class Verifier:
     """A deployed contract."""
 
@@ -83,9 +93,9 @@ class Verifier:
         assert created.is_success, created.error
         self._address = created.msg.storage_address
 
-    def verify(self, proof: bytes, public: tuple[int, ...]) -> tuple[bool, int]:
-        """The answer and the transaction's gas. Numbers must fit 256 bits."""
-        data = self._selector + proof + b"".join(value.to_bytes(32, "big") for value in public)
+    def verify(self, proof: bytes, public: tuple[int, ...], context: bytes | None = None) -> tuple[bool, int]:
+        """The answer and the transaction's gas. Numbers must fit 256 bits; native mode has a context."""
+        data = self._selector + arguments(proof, public, context)
         computation, gas = self._chain.send(self._address, data)
         assert computation.is_success, computation.error
         assert len(computation.output) == 32
@@ -109,7 +119,10 @@ console.log(JSON.stringify(answers));
 """
 
 
-def second_opinion(text: str, calls: list[tuple[bytes, tuple[int, ...]]], folder: Path) -> list[bool]:
+Call = tuple[bytes, tuple[int, ...]] | tuple[bytes, tuple[int, ...], bytes]
+
+
+def second_opinion(text: str, calls: Sequence[Call], folder: Path) -> list[bool]:
     """The contract's answers in ethereumjs' EVM; skips where that is not installed."""
     named = os.environ.get("LAZAI_ETHEREUMJS")
     if named is None or not (Path(named) / "@ethereumjs" / "evm").is_dir():
@@ -117,7 +130,7 @@ def second_opinion(text: str, calls: list[tuple[bytes, tuple[int, ...]]], folder
     code, selector = compiled(text, "PlonkVerifier")
     script = folder / "second.mjs"
     script.write_text(ETHEREUMJS)
-    words = [proof + b"".join(value.to_bytes(32, "big") for value in public) for proof, public in calls]
+    words = [arguments(*call) for call in calls]
     document = {"code": "0x" + code.hex(), "calls": ["0x" + (selector + each).hex() for each in words]}
     command = ["node", str(script), named]
     done = subprocess.run(command, input=json.dumps(document), capture_output=True, text=True, check=True, timeout=120)

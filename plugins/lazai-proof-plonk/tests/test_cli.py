@@ -72,12 +72,11 @@ def test_modes_are_not_mixed(folder: Path) -> None:
         lazai_plonk("verify", "--vk", folder / "vk", *files, "--mode", "snarkjs")
     with pytest.raises(WrongMode):
         lazai_plonk("prove", "--zkey", folder / "k", "--wtns", folder / "w.wtns", *files, "--mode", "snarkjs")
-    with pytest.raises(WrongMode, match="native"):
-        lazai_plonk("export-verifier", "--vk", folder / "vk", "--out", folder / "v.sol")
 
 
-def test_contracts_come_from_either_key(folder: Path) -> None:
-    made(folder, "snarkjs")
+@pytest.mark.parametrize("mode", ["snarkjs", "native"])
+def test_contracts_come_from_either_key(folder: Path, mode: str) -> None:
+    made(folder, mode)
     for source in ("k", "vk"):
         lazai_plonk("export-verifier", "--vk", folder / source, "--out", folder / f"{source}.sol", "--name", "Mine")
     assert (folder / "k.sol").read_text() == (folder / "vk.sol").read_text()

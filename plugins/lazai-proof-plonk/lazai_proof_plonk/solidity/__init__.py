@@ -1,1 +1,1 @@
-"""Contracts that verify proofs of snarkjs mode on any EVM chain with the BN254 precompiles."""
+"""Contracts that verify proofs of either mode on any EVM chain with the BN254 and SHA-256 precompiles."""

@@ -49,33 +49,7 @@ contract @NAME@ {
     uint256 private constant SIZE = @SIZE@;
     uint256 private constant ROOT = @ROOT@;
 
-    uint256 private constant SUM = <SUM>;
-    uint256 private constant TERM = <TERM>;
-    uint256 private constant TERM_Y = <TERM_Y>;
-    uint256 private constant TERM_SCALE = <TERM_SCALE>;
-    uint256 private constant BETA = <BETA>;
-    uint256 private constant GAMMA = <GAMMA>;
-    uint256 private constant ALPHA = <ALPHA>;
-    uint256 private constant XI = <XI>;
-    uint256 private constant U = <U>;
-    uint256 private constant V1 = <V1>;
-    uint256 private constant V2 = <V2>;
-    uint256 private constant V3 = <V3>;
-    uint256 private constant V4 = <V4>;
-    uint256 private constant V5 = <V5>;
-    uint256 private constant EVAL_A = <EVAL_A>;
-    uint256 private constant EVAL_B = <EVAL_B>;
-    uint256 private constant EVAL_C = <EVAL_C>;
-    uint256 private constant EVAL_S1 = <EVAL_S1>;
-    uint256 private constant EVAL_S2 = <EVAL_S2>;
-    uint256 private constant EVAL_ZW = <EVAL_ZW>;
-    uint256 private constant POWER_N = <POWER_N>;
-    uint256 private constant FIRST = <FIRST>;
-    uint256 private constant PUBLIC_AT = <PUBLIC_AT>;
-    uint256 private constant PERMUTED = <PERMUTED>;
-    uint256 private constant QM_SCALE = <QM_SCALE>;
-    uint256 private constant S3_SCALE = <S3_SCALE>;
-    uint256 private constant LEFT = <LEFT>;
+@WORDS@
     uint256 private constant ROOTS = @ROOTS@;
     uint256 private constant GAPS = @GAPS@;
     uint256 private constant PREFIXES = @PREFIXES@;
@@ -85,43 +59,7 @@ contract @NAME@ {
     /// Everything that is not canonical gives false.
     function verifyProof(uint256[24] calldata proof@SIGNALS@) external view returns (bool) {
         assembly {
-            function refuse() {
-                mstore(0, 0)
-                return(0, 0x20)
-            }
-
-            // SUM += (x, y)
-            function addPoint(x, y) {
-                mstore(TERM, x)
-                mstore(TERM_Y, y)
-                if iszero(staticcall(gas(), 6, SUM, 0x80, SUM, 0x40)) { refuse() }
-            }
-
-            // SUM += scale * (x, y)
-            function addScaled(x, y, scale) {
-                mstore(TERM, x)
-                mstore(TERM_Y, y)
-                mstore(TERM_SCALE, scale)
-                if iszero(staticcall(gas(), 7, TERM, 0x60, TERM, 0x40)) { refuse() }
-                if iszero(staticcall(gas(), 6, SUM, 0x80, SUM, 0x40)) { refuse() }
-            }
-
-            // SUM += scale * the proof's point at this place of the calldata
-            function addProofPoint(place, scale) {
-                addScaled(calldataload(place), calldataload(add(place, 0x20)), scale)
-            }
-
-            // target = scale * the proof's point at this place
-            function setProofPoint(target, place, scale) {
-                calldatacopy(TERM, place, 0x40)
-                mstore(TERM_SCALE, scale)
-                if iszero(staticcall(gas(), 7, TERM, 0x60, target, 0x40)) { refuse() }
-            }
-
-            // value + BETA * other + GAMMA
-            function shifted(value, other) -> out {
-                out := addmod(addmod(value, mulmod(mload(BETA), other, R), R), mload(GAMMA), R)
-            }
+@FUNCTIONS@
 
             let data := proof
 
@@ -163,43 +101,7 @@ contract @NAME@ {
                 mstore(add(at, 0x20), mulmod(mload(at), mload(V1), R))
             }
 
-            // XI^N, the first Lagrange polynomials there, and the public polynomial.
-            {
-                let power := mload(XI)
-                for { let i := 0 } lt(i, @POWER@) { i := add(i, 1) } { power := mulmod(power, power, R) }
-                mstore(POWER_N, power)
-                let running := 1
-                let root := 1
-                for { let at := 0 } lt(at, mul(0x20, @OPENED@)) { at := add(at, 0x20) } {
-                    let gap := mulmod(SIZE, addmod(mload(XI), sub(R, root), R), R)
-                    mstore(add(ROOTS, at), root)
-                    mstore(add(GAPS, at), gap)
-                    mstore(add(PREFIXES, at), running)
-                    running := mulmod(running, gap, R)
-                    root := mulmod(root, ROOT, R)
-                }
-                if iszero(running) { refuse() }
-                mstore(BUFFER, 0x20)
-                mstore(add(BUFFER, 0x20), 0x20)
-                mstore(add(BUFFER, 0x40), 0x20)
-                mstore(add(BUFFER, 0x60), running)
-                mstore(add(BUFFER, 0x80), sub(R, 2))
-                mstore(add(BUFFER, 0xa0), R)
-                if iszero(staticcall(gas(), 5, BUFFER, 0xc0, 0, 0x20)) { refuse() }
-                let inverse := mload(0)
-                let vanishing := addmod(power, sub(R, 1), R)
-                let total := 0
-                for { let at := mul(0x20, @OPENED@) } gt(at, 0) { } {
-                    at := sub(at, 0x20)
-                    let each := mulmod(mulmod(mload(add(ROOTS, at)), vanishing, R), mulmod(inverse, mload(add(PREFIXES, at)), R), R)
-                    inverse := mulmod(inverse, mload(add(GAPS, at)), R)
-                    if lt(at, @PUBLIC_BYTES@) {
-                        total := addmod(total, mulmod(each, calldataload(add(@SIGNALS_AT@, at)), R), R)
-                    }
-                    if iszero(at) { mstore(FIRST, each) }
-                }
-                mstore(PUBLIC_AT, sub(R, total))
-            }
+@LAGRANGE@
 
             // ALPHA^2 L_1 and the two products of the permutation.
             mstore(FIRST, mulmod(mload(FIRST), mulmod(mload(ALPHA), mload(ALPHA), R), R))
@@ -251,22 +153,7 @@ contract @NAME@ {
                 addScaled(1, 2, addmod(mload(PUBLIC_AT), sub(R, minus), R))
             }
 
-            // e(LEFT, [tau]_2) e(SUM, G2) = 1
-            mstore(BUFFER, mload(LEFT))
-            mstore(add(BUFFER, 0x20), mload(add(LEFT, 0x20)))
-            mstore(add(BUFFER, 0x40), @X2_X1@)
-            mstore(add(BUFFER, 0x60), @X2_X0@)
-            mstore(add(BUFFER, 0x80), @X2_Y1@)
-            mstore(add(BUFFER, 0xa0), @X2_Y0@)
-            mstore(add(BUFFER, 0xc0), mload(SUM))
-            mstore(add(BUFFER, 0xe0), mload(add(SUM, 0x20)))
-            mstore(add(BUFFER, 0x100), 11559732032986387107991004021392285783925812861821192530917403151452391805634)
-            mstore(add(BUFFER, 0x120), 10857046999023057135944570762232829481370756359578518086990519993285655852781)
-            mstore(add(BUFFER, 0x140), 4082367875863433681332203403145435568316851327593401208105741076214120093531)
-            mstore(add(BUFFER, 0x160), 8495653923123431417604973247489272438418190587263600148770280649306958101930)
-            if iszero(staticcall(gas(), 8, BUFFER, 0x180, 0, 0x20)) { refuse() }
-            mstore(0, eq(mload(0), 1))
-            return(0, 0x20)
+@PAIRING@
         }
     }
 }
