@@ -6,16 +6,22 @@ message in; `AppendWal` precedes `Broadcast` in the list and the host keeps the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 from attrs import field, frozen
 
 from .encoding import Reader, Writer, domain_hash
+from .errors import EncodingError
 from .types import ZERO_ADDRESS, Address, Hash32, Height
 
 SIGNATURES_MAX = 4096
 SIGNATURE_BYTES_MAX = 128
+EVIDENCE_BYTES_MAX = 512 * 1024
+"""One piece of evidence; the longest that an engine makes has to fit."""
+VALIDATORS_MAX = 4096
 
 
 def signing_digest(payload: bytes) -> Hash32:
@@ -36,12 +42,31 @@ class Validator:
     idao: Address = ZERO_ADDRESS
 
 
+def encode_validators(validators: Sequence[Validator]) -> bytes:
+    """Canonical bytes of a set: address, power as u64 and iDAO of each, in order of address."""
+    ordered = sorted(validators, key=lambda validator: validator.address)
+    writer = Writer()
+    writer.sequence(ordered, lambda out, one: out.raw(one.address).u64(one.power).raw(one.idao))
+    return writer.finish()
+
+
+def decode_validators(data: bytes) -> tuple[Validator, ...]:
+    """Inverse of `encode_validators`. Raises EncodingError."""
+    reader = Reader(data)
+    found = reader.sequence(_read_validator, limit=VALIDATORS_MAX, item_bytes_min=48)
+    reader.finish()
+    if any(first.address >= second.address for first, second in pairwise(found)):
+        raise EncodingError("the validators are not in order of address, each once")
+    return found
+
+
+def _read_validator(reader: Reader) -> Validator:
+    return Validator(address=Address(reader.raw(20)), power=reader.u64(), idao=Address(reader.raw(20)))
+
+
 def validators_hash(validators: Sequence[Validator]) -> Hash32:
     """Hash over (address, power as u64, iDAO) in order of address, as block headers carry it."""
-    writer = Writer()
-    ordered = sorted(validators, key=lambda validator: validator.address)
-    writer.sequence(ordered, lambda out, one: out.raw(one.address).u64(one.power).raw(one.idao))
-    return Hash32(domain_hash("lazai/validators/v1", writer.finish()))
+    return Hash32(domain_hash("lazai/validators/v1", encode_validators(validators)))
 
 
 @frozen(kw_only=True)
@@ -238,6 +263,27 @@ class Decide:
     certificate: Certificate
 
 
+class OffenceKind(StrEnum):
+    """What a validator may be convicted of."""
+
+    DOUBLE_VOTE = "double-vote"
+    DOUBLE_PROPOSAL = "double-proposal"
+    AMNESIA = "amnesia"
+
+
+@frozen(kw_only=True)
+class Offence:
+    """What a piece of evidence proves: who broke the rules, at which height, and how."""
+
+    validator: Address
+    height: Height
+    kind: OffenceKind
+
+
+ValidatorsAt: TypeAlias = Callable[[Height], Sequence[Validator]]
+"""Who decided a height. Raises ConsensusFault for a height whose validators cannot be accused (any more)."""
+
+
 @frozen(kw_only=True)
 class ReportEvidence:
     """A validator broke the rules; `evidence` is in the engine's own encoding."""
@@ -296,6 +342,19 @@ class ConsensusEngine(Protocol):
 
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
+
+    def vouches(self, certificate: Certificate, validators: Sequence[Validator]) -> bool:
+        """Whether the certificate's signers, of whatever set they are, hit every quorum of `validators`.
+
+        One honest validator of that set is then among them: light clients go from a trusted set to a much later one.
+        Signatures are not looked at; `verify_certificate` does that.
+        """
+
+    def verify_evidence(self, evidence: bytes, validators: ValidatorsAt, chain_id: int) -> Offence:
+        """What the evidence proves, by the set of its own height.
+
+        Raises ConsensusFault for anything that proves nothing, or that is of another chain.
+        """
 
     def place_of(self, payload: bytes) -> MessagePlace:
         """Height and round of a message of this chain, whoever wrote it. Raises EncodingError for anything else."""

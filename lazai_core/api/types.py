@@ -42,6 +42,10 @@ DATA_REGISTRY_ADDRESS = Address(bytes.fromhex("000000000000000000000000000000000
 """Genesis contract that holds data anchoring tokens: owner, digest, price, permissions."""
 SETTLEMENT_ADDRESS = Address(bytes.fromhex("0000000000000000000000000000000000000a13"))
 """Genesis contract that holds escrow and settles signed requests."""
+VALIDATORS_ADDRESS = Address(bytes.fromhex("0000000000000000000000000000000000000a14"))
+"""Genesis contract that holds the validators' stakes, keys and iDAOs, and decides who is in the set."""
+SYSTEM_ADDRESS = Address(bytes.fromhex("fffffffffffffffffffffffffffffffffffffffe"))
+"""Sender of the calls that blocks make themselves (EIP-4788); nobody has its key."""
 
 
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")

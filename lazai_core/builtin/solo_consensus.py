@@ -20,10 +20,12 @@ from lazai_core.api.consensus import (
     Effect,
     Input,
     MessagePlace,
+    Offence,
     OwnMessageSigned,
     SignMessage,
     StartHeight,
     Validator,
+    ValidatorsAt,
     signing_digest,
 )
 from lazai_core.api.encoding import Writer
@@ -134,6 +136,15 @@ class SoloEngine:
                 f"the certificate of height {certificate.height} is signed by 0x{signer.hex()} in the name of "
                 f"0x{signature.validator.hex()}; the validator is 0x{expected.hex()}"
             )
+
+    def vouches(self, certificate: Certificate, validators: Sequence[Validator]) -> bool:
+        """Whether the one validator of the set signed."""
+        signers = [entry.validator for entry in certificate.signatures]
+        return len(validators) == 1 and validators[0].address in signers
+
+    def verify_evidence(self, evidence: bytes, validators: ValidatorsAt, chain_id: int) -> Offence:
+        """Raises ConsensusFault: one validator cannot contradict the others, so that nothing is evidence here."""
+        raise ConsensusFault("solo consensus knows no evidence")
 
     def place_of(self, payload: bytes) -> MessagePlace:
         """Raises EncodingError: a signature of this engine travels in certificates only."""

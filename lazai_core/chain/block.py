@@ -7,6 +7,7 @@ from functools import cached_property
 
 from attrs import field, frozen
 
+from lazai_core.api.consensus import EVIDENCE_BYTES_MAX, SIGNATURE_BYTES_MAX, SIGNATURES_MAX, Certificate
 from lazai_core.api.encoding import Reader, Writer, domain_hash
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.job import OUTPUT_BYTES_MAX, PROOF_BYTES_MAX, ComputeRecord
@@ -21,6 +22,9 @@ EXTRA_DATA_BYTES_MAX = 32
 TRANSACTIONS_MAX = 100_000
 RECORDS_MAX = 100_000
 RECORD_BYTES_MAX = OUTPUT_BYTES_MAX + PROOF_BYTES_MAX + 512
+EVIDENCE_MAX = 16
+"""Pieces of evidence in a block."""
+CERTIFICATE_BYTES_MAX = 48 + SIGNATURES_MAX * (24 + SIGNATURE_BYTES_MAX)
 
 
 def randao_of(parent_hash: bytes) -> Hash32:
@@ -41,6 +45,7 @@ class BlockHeader:
     transactions_root: Hash32
     receipts_root: Hash32
     records_root: Hash32
+    consensus_root: Hash32
     logs_bloom: bytes = field(repr=False)
     gas_limit: Gas
     gas_used: Gas
@@ -56,7 +61,8 @@ class BlockHeader:
         """Canonical bytes. ValueError where a number does not fit its field, which is our own mistake."""
         writer = Writer().u64(self.chain_id).u64(self.height).raw(self.parent_hash).u64(self.timestamp)
         writer.raw(self.proposer).raw(self.state_root).raw(self.transactions_root).raw(self.receipts_root)
-        writer.raw(self.records_root).raw(self.logs_bloom).u64(self.gas_limit).u64(self.gas_used)
+        writer.raw(self.records_root).raw(self.consensus_root)
+        writer.raw(self.logs_bloom).u64(self.gas_limit).u64(self.gas_used)
         writer.u64(self.base_fee_per_gas).u64(self.compute_gas_target).u64(self.compute_gas_used)
         writer.u64(self.compute_base_fee_per_gas).raw(self.validators_hash).raw(self.next_validators_hash)
         return writer.bytes_(self.extra_data).finish()
@@ -74,6 +80,7 @@ class BlockHeader:
             transactions_root=Hash32(reader.raw(32)),
             receipts_root=Hash32(reader.raw(32)),
             records_root=Hash32(reader.raw(32)),
+            consensus_root=Hash32(reader.raw(32)),
             logs_bloom=reader.raw(BLOOM_BYTES),
             gas_limit=Gas(reader.u64()),
             gas_used=Gas(reader.u64()),
@@ -102,11 +109,17 @@ class BlockHeader:
 
 @frozen(kw_only=True)
 class Block:
-    """Header, raw transactions and compute records. The certificate travels beside it."""
+    """Header, raw transactions, compute records, and what the proposer saw of consensus.
+
+    `last_certificate` is one of the parent's, None where the parent is the genesis block or nobody certifies blocks;
+    `evidence` is in the consensus engine's encoding. The block's own certificate travels beside it.
+    """
 
     header: BlockHeader
     transactions: tuple[bytes, ...] = field(default=(), repr=lambda items: f"<{len(items)} transactions>")
     records: tuple[ComputeRecord, ...] = field(default=(), repr=lambda items: f"<{len(items)} records>")
+    last_certificate: Certificate | None = field(default=None, repr=lambda item: "None" if item is None else "<one>")
+    evidence: tuple[bytes, ...] = field(default=(), repr=lambda items: f"<{len(items)} pieces>")
 
     @property
     def hash(self) -> Hash32:
@@ -123,7 +136,8 @@ class Block:
         writer = Writer().raw(self.header.encode())
         writer.sequence(self.transactions, Writer.bytes_)
         writer.sequence(self.records, lambda out, record: out.bytes_(record.encode()))
-        return writer.finish()
+        writer.bytes_(_certificate_bytes(self.last_certificate))
+        return writer.sequence(self.evidence, Writer.bytes_).finish()
 
     @classmethod
     def decode(cls, data: bytes) -> Block:
@@ -134,8 +148,18 @@ class Block:
             lambda source: source.bytes_(TRANSACTION_BYTES_MAX), limit=TRANSACTIONS_MAX, item_bytes_min=5
         )
         records = reader.sequence(_read_record, limit=RECORDS_MAX, item_bytes_min=4)
+        certificate = reader.bytes_(CERTIFICATE_BYTES_MAX)
+        evidence = reader.sequence(
+            lambda source: source.bytes_(EVIDENCE_BYTES_MAX), limit=EVIDENCE_MAX, item_bytes_min=4
+        )
         reader.finish()
-        return cls(header=header, transactions=transactions, records=records)
+        return cls(
+            header=header,
+            transactions=transactions,
+            records=records,
+            last_certificate=Certificate.decode(certificate) if certificate else None,
+            evidence=evidence,
+        )
 
 
 def _read_record(reader: Reader) -> ComputeRecord:
@@ -153,3 +177,12 @@ def transactions_root(transactions: Sequence[bytes]) -> Hash32:
 def records_root(records: Sequence[ComputeRecord]) -> Hash32:
     """Merkle root over the encoded records."""
     return merkle_root([record.encode() for record in records])
+
+
+def consensus_root(last_certificate: Certificate | None, evidence: Sequence[bytes]) -> Hash32:
+    """Merkle root over the last certificate's bytes, empty where there is none, and each piece of evidence."""
+    return merkle_root([_certificate_bytes(last_certificate), *evidence])
+
+
+def _certificate_bytes(certificate: Certificate | None) -> bytes:
+    return b"" if certificate is None else certificate.encode()

@@ -1,7 +1,8 @@
 """Committed blocks with receipts, certificates and indices in a key-value store.
 
 Keys: `h` head height; `b` + height block; `n` + hash height; `r` + height receipts; `t` + transaction hash place;
-`i` + height hash; `c` + height certificate; `g` genesis hash. Heights are u64. State nodes live beside them under `s`.
+`i` + height hash; `e` + height header; `c` + height certificate; `v` + hash validator set; `g` genesis hash. Heights
+are u64. State nodes live beside them under `s`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from lazai_core.api.consensus import Validator, decode_validators, encode_validators, validators_hash
 from lazai_core.api.encoding import Reader, Writer
 from lazai_core.api.errors import EncodingError, StorageError
 from lazai_core.api.hashing import keccak256
 from lazai_core.api.storage import KeyValueStore, WriteBatch
 from lazai_core.api.types import Hash32, Height
 
-from .block import TRANSACTIONS_MAX, Block
+from .block import TRANSACTIONS_MAX, Block, BlockHeader
 from .receipts import Receipt
 
 HEAD_KEY = b"h"
@@ -78,6 +80,26 @@ class ChainHistory:
         data = self._store.get(_height_key(b"i", height)) if 0 <= height < 2**64 else None
         return None if data is None else Hash32(data)
 
+    def header(self, height: int) -> BlockHeader | None:
+        """The header at `height`, without reading the block; it may be there where the block is not."""
+        data = self._store.get(_height_key(b"e", height)) if 0 <= height < 2**64 else None
+        if data is None:
+            return None
+        try:
+            return BlockHeader.decode(data)
+        except EncodingError as cause:
+            raise _corrupt(f"the header of block {height}", cause) from cause
+
+    def validators(self, set_hash: bytes) -> tuple[Validator, ...] | None:
+        """The validator set with this hash, in order of address."""
+        data = self._store.get(b"v" + set_hash)
+        if data is None:
+            return None
+        try:
+            return decode_validators(data)
+        except EncodingError as cause:
+            raise _corrupt(f"the validator set {set_hash.hex()}", cause) from cause
+
     def receipts(self, height: int) -> tuple[Receipt, ...]:
         """Receipts of the block at `height`, empty when there is no such block."""
         data = self._store.get(_height_key(b"r", height)) if 0 <= height < 2**64 else None
@@ -110,6 +132,7 @@ class ChainHistory:
         """Add the block, everything that is found by it, and the new head to `batch`."""
         height = block.height.to_bytes(8, "big")
         batch.put(b"b" + height, block.encode())
+        self.put_header(batch, block.header)
         batch.put(b"i" + height, block.hash)
         batch.put(b"n" + block.hash, height)
         batch.put(b"r" + height, encode_receipts(receipts))
@@ -118,6 +141,14 @@ class ChainHistory:
         for index, raw in enumerate(block.transactions):
             batch.put(b"t" + keccak256(raw), height + index.to_bytes(4, "big"))
         batch.put(HEAD_KEY, height)
+
+    def put_header(self, batch: WriteBatch, header: BlockHeader) -> None:
+        """Add a header, of a block that need not be here, to `batch`."""
+        batch.put(b"e" + header.height.to_bytes(8, "big"), header.encode())
+
+    def put_validators(self, batch: WriteBatch, validators: Sequence[Validator]) -> None:
+        """Add a validator set, to be found by its hash, to `batch`."""
+        batch.put(b"v" + validators_hash(validators), encode_validators(validators))
 
 
 def encode_receipts(receipts: Sequence[Receipt]) -> bytes:

@@ -8,7 +8,7 @@ from lazai_core.api.errors import InvalidBlock
 from lazai_core.api.gas import FeeState
 from lazai_core.api.types import Gas, Hash32, Wei
 
-from .block import BlockHeader
+from .block import Block, BlockHeader, consensus_root
 
 COMPUTE_ELASTICITY = 2
 """A block may use this many times the compute gas target."""
@@ -17,6 +17,8 @@ EVM_ELASTICITY = 2
 
 BLOCK_BYTES_MAX = 32 * 1024 * 1024
 """Most bytes of a block's transactions and records together; a store keeps a block as one value."""
+EVIDENCE_BLOCK_BYTES_MAX = 1024 * 1024
+"""Most bytes of a block's evidence together, beside the other bytes."""
 SLOW_WORK_MAX = 4_000
 """Milliseconds, about, that a block may spend in curve precompiles, whose gas is far below what they cost here."""
 
@@ -73,6 +75,12 @@ def check_header(header: BlockHeader, rules: ChildRules) -> None:
             check="timestamp",
             blame=header.proposer,
         )
+
+
+def check_consensus_root(block: Block) -> None:
+    """Raises InvalidBlock, blaming the proposer, unless the header covers the last certificate and the evidence."""
+    found = consensus_root(block.last_certificate, block.evidence)
+    require_equal("consensus root", block.header.consensus_root, found, block.header)
 
 
 def require_equal(check: str, got: int | bytes, wanted: int | bytes, header: BlockHeader) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from lazai_core.api.job import ComputeRecord
-from lazai_core.api.types import ZERO_ADDRESS, Address, Gas, Wei
+from lazai_core.api.types import SYSTEM_ADDRESS, ZERO_ADDRESS, Address, Gas, Wei
 from lazai_core.chain.receipts import Log
 from lazai_core.chain.transaction import Transaction
 
 from .engine import BaseTransactionContext, ComputationAPI, Message, VMError
 from .fork import LazState, contract_address
 from .validation import is_delegation
+
+SYSTEM_CALL_GAS = Gas(100_000_000)
+"""More than the call at the start of a block takes with the largest set and everything to be done at once."""
 
 
 @frozen(kw_only=True)
@@ -100,6 +103,14 @@ def run_call(state: LazState, request: CallRequest, gas_limit: Gas) -> CallOutco
         logs=_logs(computation),
         error=_error(computation),
     )
+
+
+def run_system_call(state: LazState, to: Address, data: bytes) -> None:
+    """A call that the block makes itself, with gas that nobody pays (as those of EIP-4788). It may not fail."""
+    state.lock_changes()
+    request = CallRequest(to=to, data=data, sender=SYSTEM_ADDRESS)
+    outcome = run_call(state, request, SYSTEM_CALL_GAS)
+    assert outcome.succeeded, f"the block's own call of 0x{to.hex()} failed: {outcome.error}"
 
 
 def _apply(state: LazState, message: Message, context: BaseTransactionContext) -> ComputationAPI:

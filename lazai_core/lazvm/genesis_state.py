@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazai_core.api.consensus import validators_hash
 from lazai_core.api.types import ZERO_ADDRESS, Gas, Hash32, Height
-from lazai_core.chain.block import Block, BlockHeader, records_root
+from lazai_core.chain.block import Block, BlockHeader, consensus_root, records_root
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.receipts import BLOOM_BYTES
 from lazai_core.chain.trie import EMPTY_ROOT
@@ -38,6 +38,7 @@ def genesis_block(genesis: Genesis, nodes: NodeReader) -> ExecutedBlock:
         transactions_root=EMPTY_ROOT,
         receipts_root=EMPTY_ROOT,
         records_root=records_root(()),
+        consensus_root=consensus_root(None, ()),
         logs_bloom=bytes(BLOOM_BYTES),
         gas_limit=genesis.block_gas_limit,
         gas_used=Gas(0),

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import field, frozen
 
+from lazai_core.api.consensus import Certificate
 from lazai_core.api.errors import InvalidBlock, InvalidTransaction
 from lazai_core.api.job import ComputeRecord
 from lazai_core.api.precompile import BlockContext, NeedsCompute
-from lazai_core.api.types import Address, Gas, Hash32, Height, JobId
-from lazai_core.chain.block import Block, BlockHeader, records_root, transactions_root
+from lazai_core.api.types import VALIDATORS_ADDRESS, Address, Gas, Hash32, Height, JobId
+from lazai_core.chain.block import Block, BlockHeader, consensus_root, records_root, transactions_root
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.receipts import Receipt, block_bloom
 from lazai_core.chain.rules import BLOCK_BYTES_MAX, SLOW_WORK_MAX, ChildRules, require_equal
+from lazai_core.chain.staking_calls import encode_begin_block
 from lazai_core.chain.transaction import Transaction, decode_transaction
 from lazai_core.chain.trie import list_root
 from lazai_core.chain.witness import BlockFull, BlockMeter, BlockWitness, RecordCheck
@@ -22,8 +24,9 @@ from .adapter import OpenStatePort, PrecompileTables
 from .context import LazContext
 from .database import NodeReader, StateDatabase, require_root
 from .engine import HISTORY_SERVE_WINDOW, HISTORY_STORAGE_ADDRESS
-from .execute import TransactionOutcome, run_transaction
+from .execute import TransactionOutcome, run_system_call, run_transaction
 from .fork import LazState
+from .opening import Findings
 
 
 @frozen(kw_only=True)
@@ -92,6 +95,12 @@ class OpenBlock:
             slot = parent.height % HISTORY_SERVE_WINDOW
             self.state.set_storage(HISTORY_STORAGE_ADDRESS, slot, int.from_bytes(parent.hash, "big"))
 
+    def open(self, findings: Findings) -> None:
+        """Bring what the block says of consensus before the contract, where the chain has it and there is anything."""
+        if self.state.get_code(VALIDATORS_ADDRESS) and (findings.absent or findings.offences):
+            data = encode_begin_block(findings.absent, findings.offences)
+            run_system_call(self.state, VALIDATORS_ADDRESS, data)
+
     @property
     def gas_left(self) -> Gas:
         """EVM gas that the block can still hold."""
@@ -124,7 +133,12 @@ class OpenBlock:
         self.outcomes.append(outcome)
         return outcome
 
-    def seal(self, extra_data: bytes = b"") -> ExecutedBlock:
+    def seal(
+        self,
+        extra_data: bytes = b"",
+        last_certificate: Certificate | None = None,
+        evidence: tuple[bytes, ...] = (),
+    ) -> ExecutedBlock:
         """Close the block: roots, header, and the state's new nodes."""
         rules = self.rules
         self.state.persist()
@@ -141,6 +155,7 @@ class OpenBlock:
             transactions_root=transactions_root(raw),
             receipts_root=list_root([receipt.encode() for receipt in receipts]),
             records_root=records_root(records),
+            consensus_root=consensus_root(last_certificate, evidence),
             logs_bloom=block_bloom(receipts),
             gas_limit=rules.gas_limit,
             gas_used=self.gas_used,
@@ -153,7 +168,13 @@ class OpenBlock:
             extra_data=extra_data,
         )
         return ExecutedBlock(
-            block=Block(header=header, transactions=raw, records=records),
+            block=Block(
+                header=header,
+                transactions=raw,
+                records=records,
+                last_certificate=last_certificate,
+                evidence=evidence,
+            ),
             receipts=receipts,
             outcomes=tuple(self.outcomes),
             nodes=self.database.written,
@@ -206,7 +227,7 @@ def execute_body(block: Block, opened: OpenBlock) -> ExecutedBlock:
             "records",
             f"the block carries {len(block.records)} records, {len(opened.witness.used)} are needed, in their order",
         )
-    executed = opened.seal(header.extra_data)
+    executed = opened.seal(header.extra_data, block.last_certificate, block.evidence)
     for name in _COMPARED:
         require_equal(name, getattr(header, name), getattr(executed.block.header, name), header)
     assert executed.block.header == header

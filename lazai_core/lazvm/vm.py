@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from attrs import field, frozen
-
-from lazai_core.api.consensus import Validator, validators_hash
-from lazai_core.api.errors import InvalidBlock, InvalidGenesis, InvalidTransaction, LazAIError, StorageError
+from lazai_core.api.consensus import Certificate, Offence, Validator, validators_hash
+from lazai_core.api.errors import (
+    ConsensusFault,
+    EncodingError,
+    InvalidBlock,
+    InvalidGenesis,
+    InvalidTransaction,
+    LazAIError,
+    StorageError,
+)
 from lazai_core.api.gas import FeeState, GasPolicy
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.precompile import BlockSummary, NeedsCompute, Precompile
 from lazai_core.api.storage import KeyValueStore
-from lazai_core.api.types import ZERO_ADDRESS, Address, Gas, Hash32, Height, JobId, Wei, to_hex
-from lazai_core.chain.block import Block, BlockHeader
+from lazai_core.api.types import ZERO_ADDRESS, Address, Hash32, Height, JobId, Wei, to_hex
+from lazai_core.chain.block import EVIDENCE_MAX, Block
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.history import GENESIS_KEY, STATE_PREFIX, ChainHistory
-from lazai_core.chain.rules import ChildRules, check_header, fee_state
+from lazai_core.chain.rules import (
+    EVIDENCE_BLOCK_BYTES_MAX,
+    ChildRules,
+    check_consensus_root,
+    check_header,
+    fee_state,
+)
+from lazai_core.chain.staking import has_staking, is_convicted, read_validators
 from lazai_core.chain.transaction import decode_transaction
 from lazai_core.chain.witness import BlockFull, RecordCheck
 
@@ -25,6 +38,8 @@ from .context import ANCESTORS_MAX
 from .database import NodeReader
 from .execute import CallOutcome, CallRequest, TransactionOutcome, run_call
 from .genesis_state import genesis_block
+from .opening import ConsensusJudge, ConsensusRules, Findings, oldest_judged
+from .plan import BlockPlan, BuiltBlock, summary_of
 from .production import ExecutedBlock, OpenBlock, Surroundings, execute_body
 from .validation import NonceAhead
 from .views import StateView
@@ -40,37 +55,14 @@ __all__ = [
     "TransactionOutcome",
 ]
 
-
-@frozen(kw_only=True)
-class BlockPlan:
-    """What a proposer wants in a block, in this order. `timestamp` in seconds; validators default to the genesis'."""
-
-    transactions: Sequence[bytes]
-    timestamp: int
-    proposer: Address
-    extra_data: bytes = b""
-    validators: tuple[Validator, ...] | None = None
-    next_validators: tuple[Validator, ...] | None = None
-
-
-@frozen(kw_only=True)
-class BuiltBlock:
-    """A proposer's block, and what became of the transactions that are not in it.
-
-    `waiting` need a record first; `refused` cannot be included (InvalidTransaction) or met a wrong record
-    (InvalidBlock with the worker to blame); `left_over` may come in a later block.
-    """
-
-    executed: ExecutedBlock
-    waiting: tuple[tuple[bytes, ComputeJob], ...] = ()
-    refused: tuple[tuple[bytes, LazAIError], ...] = ()
-    left_over: tuple[bytes, ...] = field(default=(), repr=lambda items: f"<{len(items)} transactions>")
+SETS_CACHED_MAX = 64
 
 
 class LazVM:
     """One chain in one store. Not for several threads at a time.
 
-    A precompile named in `active_from` is there from that height on, the others from the first block.
+    A precompile named in `active_from` is there from that height on, the others from the first block. `consensus`
+    judges certificates and evidence; without it blocks carry neither.
     """
 
     def __init__(
@@ -81,6 +73,7 @@ class LazVM:
         precompiles: Mapping[Address, Precompile],
         gas_policy: GasPolicy,
         verify_record: RecordCheck,
+        consensus: ConsensusRules | None = None,
         active_from: Mapping[Address, Height] | None = None,
     ) -> None:
         self.genesis = genesis
@@ -95,7 +88,10 @@ class LazVM:
             ancestor_hashes=self._older_hashes,
             check=verify_record,
         )
+        self.judge = ConsensusJudge(rules=consensus, chain_id=genesis.chain_id, validators=self.validators)
+        self._sets: dict[Hash32, tuple[Validator, ...]] = {}
         self._head = self._open()
+        self._announced = self._announce()
 
     @property
     def head(self) -> Block:
@@ -107,8 +103,54 @@ class LazVM:
         return StateView(self._nodes, self._head.header.state_root if root is None else root)
 
     def validators(self, height: Height) -> tuple[Validator, ...]:
-        """Who decides a height, from the first to the second after the head."""
-        return self.genesis.validators
+        """Who decides a height up to the second after the head, in order of address. For any thread.
+
+        Raises StorageError where this node lacks the header of an old height.
+        """
+        head, announced = self._head.header, self._announced
+        if height == head.height + 2:
+            return announced
+        if height == head.height + 1:
+            return self._set(head.next_validators_hash)
+        header = self.history.header(height) if height <= head.height else None
+        if header is None:
+            raise StorageError(
+                f"the store lacks the header of height {height}; the head is {head.height}",
+                hint="a node that began from a snapshot needs the headers of the evidence window, too",
+            )
+        return self._set(header.validators_hash)
+
+    def _set(self, set_hash: Hash32) -> tuple[Validator, ...]:
+        found = self._sets.get(set_hash)
+        if found is None:
+            found = self.history.validators(set_hash)
+            if found is None:
+                raise StorageError(f"the store lacks the validator set {to_hex(set_hash)}")
+            if len(self._sets) >= SETS_CACHED_MAX:
+                self._sets = {}
+            self._sets[set_hash] = found
+        return found
+
+    def verify_evidence(self, evidence: bytes) -> Offence:
+        """What a piece of evidence of a height up to the one being decided proves, whether it was judged or not.
+
+        Raises EvidenceOutOfTime, ConsensusFault, StorageError.
+        """
+        head = self._head.header
+        return self.judge.proven(evidence, self.evidence_from(), Height(head.height + 1))
+
+    def evidence_from(self) -> Height:
+        """The oldest height whose offences the next block may judge."""
+        return oldest_judged(self._head.header, self.state())
+
+    def is_convicted(self, validator: Address) -> bool:
+        """Whether a validator was judged already, as the head's state says."""
+        return is_convicted(self.state(), validator)
+
+    def _announce(self) -> tuple[Validator, ...]:
+        """The set that the head's state names: it decides the second height after the head."""
+        state = self.state()
+        return read_validators(state) if has_staking(state) else _ordered(self.genesis.validators)
 
     def fees(self) -> FeeState:
         """Fee fields of the head."""
@@ -125,7 +167,7 @@ class LazVM:
 
         Raises NeedsCompute, InvalidTransaction, or InvalidBlock with the worker of a wrong record to blame.
         """
-        opened = self._open_block(timestamp, ZERO_ADDRESS, records or {}, None, None)
+        opened = self._open_block(timestamp, ZERO_ADDRESS, records or {})
         try:
             return opened.add(decode_transaction(raw))
         except BlockFull as cause:
@@ -139,7 +181,7 @@ class LazVM:
         records: Mapping[JobId, ComputeRecord] | None = None,
     ) -> CallOutcome:
         """Run a message on the head's state, or on another committed one, and keep nothing. Raises NeedsCompute."""
-        opened = self._open_block(None, ZERO_ADDRESS, records or {}, None, None, root=root)
+        opened = self._open_block(None, ZERO_ADDRESS, records or {}, root=root)
         opened.state.lock_changes()
         limit = self.genesis.block_gas_limit
         try:
@@ -148,8 +190,14 @@ class LazVM:
             return CallOutcome(succeeded=False, output=b"", gas_used=limit, error=f"no block can hold it: {cause}")
 
     def build_block(self, plan: BlockPlan, records: Mapping[JobId, ComputeRecord] | None = None) -> BuiltBlock:
-        """Fill a block on the head with what can be executed now."""
-        opened = self._open_block(plan.timestamp, plan.proposer, records or {}, plan.validators, plan.next_validators)
+        """Fill a block on the head with what can be executed now.
+
+        Raises ConsensusFault where there is no certificate of the head.
+        """
+        opened = self._open_block(plan.timestamp, plan.proposer, records or {})
+        certificate = plan.last_certificate or self._committed_certificate()
+        evidence, offences = self._admissible(plan.evidence)
+        opened.open(Findings(absent=self.judge.absent(self._head.header, certificate), offences=offences))
         waiting: list[tuple[bytes, ComputeJob]] = []
         refused: list[tuple[bytes, LazAIError]] = []
         left_over: list[bytes] = []
@@ -167,22 +215,20 @@ class LazVM:
             except (InvalidTransaction, InvalidBlock) as error:
                 refused.append((raw, error))
         return BuiltBlock(
-            executed=opened.seal(plan.extra_data),
+            executed=opened.seal(plan.extra_data, certificate, evidence),
             waiting=tuple(waiting),
             refused=tuple(refused),
             left_over=tuple(left_over),
         )
 
-    def check_block(
-        self,
-        block: Block,
-        *,
-        validators: tuple[Validator, ...] | None = None,
-        next_validators: tuple[Validator, ...] | None = None,
-    ) -> ExecutedBlock:
+    def check_block(self, block: Block) -> ExecutedBlock:
         """Execute a proposed block on the head. Raises InvalidBlock naming the check and who is to blame."""
-        rules = self._rules(validators, next_validators)
+        rules = self._rules()
         check_header(block.header, rules)
+        check_consensus_root(block)
+        findings = self.judge.findings(
+            rules.parent, self.state(), block.last_certificate, block.evidence, block.header.proposer
+        )
         records = {record.job_id: record for record in block.records}
         opened = OpenBlock(
             self._around,
@@ -191,6 +237,7 @@ class LazVM:
             proposer=block.header.proposer,
             records=records,
         )
+        opened.open(findings)
         return execute_body(block, opened)
 
     def commit(self, executed: ExecutedBlock, certificate: bytes = b"") -> None:
@@ -205,9 +252,36 @@ class LazVM:
         for key, value in executed.nodes.items():
             batch.put(STATE_PREFIX + key, value)
         self.history.put_block(batch, block, executed.receipts, certificate)
+        self.history.put_validators(batch, self._announced)
         batch.commit()
         self._nodes.remember(executed.nodes)
         self._head = block
+        self._announced = self._announce()
+
+    def _committed_certificate(self) -> Certificate | None:
+        data = self.history.certificate(self._head.height)
+        if not data or not self.judge.certifies:
+            return None
+        try:
+            return Certificate.decode(data)
+        except EncodingError as cause:
+            raise StorageError(f"the certificate of block {self._head.height}: {cause.message}") from cause
+
+    def _admissible(self, evidence: Sequence[bytes]) -> tuple[tuple[bytes, ...], tuple[Offence, ...]]:
+        """The evidence that can stand in a block on the head, and what it proves."""
+        state, chosen, offences, size = self.state(), list[bytes](), list[Offence](), 0
+        for item in evidence:
+            if len(chosen) == EVIDENCE_MAX or size + len(item) > EVIDENCE_BLOCK_BYTES_MAX:
+                break
+            try:
+                offence = self.judge.offence(item, self._head.header, state)
+            except ConsensusFault:
+                continue
+            if offence.validator not in [known.validator for known in offences]:
+                chosen.append(item)
+                offences.append(offence)
+                size += len(item)
+        return tuple(chosen), tuple(offences)
 
     def summary(self, executed: ExecutedBlock) -> BlockSummary:
         """What observers learn of the block."""
@@ -222,6 +296,7 @@ class LazVM:
             for key, value in executed.nodes.items():
                 batch.put(STATE_PREFIX + key, value)
             self.history.put_block(batch, executed.block, (), b"")
+            self.history.put_validators(batch, self.genesis.validators)
             batch.commit()
         elif known != self.genesis.hash:
             raise InvalidGenesis(
@@ -238,13 +313,9 @@ class LazVM:
             )
         return head
 
-    def _rules(
-        self, validators: tuple[Validator, ...] | None, next_validators: tuple[Validator, ...] | None
-    ) -> ChildRules:
+    def _rules(self) -> ChildRules:
         parent = self._head.header
         base_fee, compute_base_fee = self._gas_policy.next_base_fees(fee_state(parent))
-        now = self.genesis.validators if validators is None else validators
-        then = now if next_validators is None else next_validators
         return ChildRules(
             chain_id=self.genesis.chain_id,
             parent=parent,
@@ -252,8 +323,8 @@ class LazVM:
             base_fee_per_gas=base_fee,
             compute_base_fee_per_gas=compute_base_fee,
             compute_gas_target=self._gas_policy.compute_gas_target(self.state()),
-            validators_hash=validators_hash(now),
-            next_validators_hash=validators_hash(then),
+            validators_hash=parent.next_validators_hash,
+            next_validators_hash=validators_hash(self._announced),
         )
 
     def _open_block(
@@ -261,12 +332,10 @@ class LazVM:
         timestamp: int | None,
         proposer: Address,
         records: Mapping[JobId, ComputeRecord],
-        validators: tuple[Validator, ...] | None,
-        next_validators: tuple[Validator, ...] | None,
         *,
         root: Hash32 | None = None,
     ) -> OpenBlock:
-        rules = self._rules(validators, next_validators)
+        rules = self._rules()
         earliest = rules.parent.timestamp + 1
         return OpenBlock(
             self._around,
@@ -286,18 +355,5 @@ class LazVM:
             yield found
 
 
-def summary_of(block: Block) -> BlockSummary:
-    """What observers learn of a block."""
-    header: BlockHeader = block.header
-    return BlockSummary(
-        height=Height(header.height),
-        block_hash=header.hash,
-        parent_hash=header.parent_hash,
-        state_root=header.state_root,
-        timestamp=header.timestamp,
-        proposer=header.proposer,
-        transactions=len(block.transactions),
-        records=len(block.records),
-        gas_used=Gas(header.gas_used),
-        compute_gas_used=Gas(header.compute_gas_used),
-    )
+def _ordered(validators: Sequence[Validator]) -> tuple[Validator, ...]:
+    return tuple(sorted(validators, key=lambda validator: validator.address))

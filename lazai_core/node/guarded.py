@@ -20,7 +20,9 @@ from lazai_core.api.consensus import (
     Effect,
     Input,
     MessagePlace,
+    Offence,
     Validator,
+    ValidatorsAt,
 )
 from lazai_core.api.errors import (
     InvalidBlock,
@@ -221,6 +223,16 @@ class GuardedConsensus:
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault."""
         self._charged("verify_certificate", lambda: self._engine.verify_certificate(certificate, validators, chain_id))
+
+    def vouches(self, certificate: Certificate, validators: Sequence[Validator]) -> bool:
+        """Whether the signers hit every quorum of the set."""
+        return self._charged("vouches", lambda: self._engine.vouches(certificate, validators))
+
+    def verify_evidence(self, evidence: bytes, validators: ValidatorsAt, chain_id: int) -> Offence:
+        """Raises ConsensusFault."""
+        return self._charged(
+            "verify_evidence", lambda: self._engine.verify_evidence(evidence, validators, chain_id)
+        )
 
     def place_of(self, payload: bytes) -> MessagePlace:
         """Height and round of a message. Raises EncodingError."""

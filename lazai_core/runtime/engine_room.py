@@ -161,6 +161,7 @@ def _open_chain(machine: Machine) -> _Chain:
         precompiles=machine.precompiles,
         gas_policy=machine.gas_policy,
         verify_record=RecordVerifier(machine.proofs),
+        consensus=machine.engine,
     )
     index = SettlementIndex(
         store=PrefixedStore(machine.store, b"p/index/"), history=vm.history, chain_id=machine.genesis.chain_id

@@ -20,11 +20,13 @@ from lazai_core.api.consensus import (
     Input,
     MessagePlace,
     MessageReceived,
+    Offence,
     OwnMessageSigned,
     RequestSync,
     StartHeight,
     TimeoutElapsed,
     Validator,
+    ValidatorsAt,
     WalRecord,
     validators_hash,
 )
@@ -34,6 +36,7 @@ from lazai_core.api.types import Address, Height
 from .buffers import Held, LaterCertificates, NextHeight
 from .certificate import verify_commit
 from .committee import Committee, committee_of
+from .evidence import judge_evidence
 from .height import HeightEngine
 from .messages import HEIGHT_MAX, decode_message
 from .options import BftOptions
@@ -225,6 +228,17 @@ class BftEngine:
     def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault unless the certificate proves the decision of this validator set."""
         verify_commit(certificate, committee_of(validators), chain_id)
+
+    def vouches(self, certificate: Certificate, validators: Sequence[Validator]) -> bool:
+        """Whether the certificate's signers hit every quorum of these validators. Raises ConsensusFault for no set."""
+        tally = committee_of(validators).rule.tally()
+        for member in {entry.validator for entry in certificate.signatures}:
+            tally.add(member)
+        return tally.hits_every_quorum
+
+    def verify_evidence(self, evidence: bytes, validators: ValidatorsAt, chain_id: int) -> Offence:
+        """What the evidence proves. Raises ConsensusFault for anything that proves nothing."""
+        return judge_evidence(evidence, validators, chain_id)
 
     def place_of(self, payload: bytes) -> MessagePlace:
         """Height and round of a message of this chain. Raises EncodingError for anything else."""

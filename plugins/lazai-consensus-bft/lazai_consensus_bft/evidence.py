@@ -14,19 +14,26 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
-from lazai_core.api.consensus import SIGNATURE_BYTES_MAX, SIGNATURES_MAX
+from lazai_core.api.consensus import (
+    EVIDENCE_BYTES_MAX,
+    SIGNATURE_BYTES_MAX,
+    SIGNATURES_MAX,
+    Offence,
+    OffenceKind,
+    ValidatorsAt,
+)
 from lazai_core.api.encoding import Reader, Writer
 from lazai_core.api.errors import ConsensusFault, EncodingError
 from lazai_core.api.types import Address, Hash32, Height
 
 from .certificate import check_signer
-from .committee import Committee
+from .committee import Committee, committee_of
 from .messages import Kind, Proposal, Vote, decode_message, encode_message
 from .wal import MESSAGE_BYTES_MAX
 
-DOUBLE_VOTE = "double-vote"
-DOUBLE_PROPOSAL = "double-proposal"
-AMNESIA = "amnesia"
+DOUBLE_VOTE = OffenceKind.DOUBLE_VOTE
+DOUBLE_PROPOSAL = OffenceKind.DOUBLE_PROPOSAL
+AMNESIA = OffenceKind.AMNESIA
 AMNESIA_ROUNDS_MAX = 8
 
 
@@ -122,7 +129,21 @@ def decode_evidence(data: bytes) -> Evidence:
     return evidence
 
 
-def verify_evidence(evidence: Evidence, committee: Committee, chain_id: int, height: Height) -> str:
+def judge_evidence(data: bytes, validators: ValidatorsAt, chain_id: int) -> Offence:
+    """What encoded evidence proves, by the committee of the height that its messages name. Raises ConsensusFault."""
+    if len(data) > EVIDENCE_BYTES_MAX:
+        raise ConsensusFault(f"{len(data)} bytes are more than evidence has")
+    try:
+        evidence = decode_evidence(data)
+        first = evidence.first if isinstance(evidence, Double) else evidence.precommit
+        height = decode_message(first.payload, chain_id).height
+    except EncodingError as error:
+        raise ConsensusFault(f"this is no evidence of this chain: {error.message}") from error
+    kind = verify_evidence(evidence, committee_of(validators(height)), chain_id, height)
+    return Offence(validator=evidence.validator, height=height, kind=kind)
+
+
+def verify_evidence(evidence: Evidence, committee: Committee, chain_id: int, height: Height) -> OffenceKind:
     """The kind of fault proven against `evidence.validator` by the committee of that height.
 
     Raises ConsensusFault for anything that is no proof: wrong signatures, a stranger, equal messages, another height.
@@ -145,7 +166,7 @@ def _read_signed(message: SignedMessage, signer: Address, chain_id: int, height:
     return decoded
 
 
-def _verify_double(evidence: Double, chain_id: int, height: Height) -> str:
+def _verify_double(evidence: Double, chain_id: int, height: Height) -> OffenceKind:
     first = _read_signed(evidence.first, evidence.validator, chain_id, height)
     second = _read_signed(evidence.second, evidence.validator, chain_id, height)
     if (first.kind, first.round) != (second.kind, second.round):
@@ -162,7 +183,7 @@ def same_statement(first: Proposal | Vote, second: Proposal | Vote) -> bool:
     return first == second
 
 
-def _verify_amnesia(evidence: Amnesia, committee: Committee, chain_id: int, height: Height) -> str:
+def _verify_amnesia(evidence: Amnesia, committee: Committee, chain_id: int, height: Height) -> OffenceKind:
     locked = _read_signed(evidence.precommit, evidence.validator, chain_id, height)
     other = _read_signed(evidence.prevote, evidence.validator, chain_id, height)
     if (locked.kind, other.kind) != (Kind.PRECOMMIT, Kind.PREVOTE):

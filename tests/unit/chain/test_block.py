@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazai_core.api.consensus import Validator, validators_hash
+from lazai_core.api.consensus import Certificate, CommitSignature, Validator, validators_hash
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.job import ComputeRecord, ProofEnvelope, ResourceUsage
 from lazai_core.api.types import Address, Gas, Hash32, Height, JobId, Wei
@@ -29,6 +29,7 @@ def header(**changes: object) -> BlockHeader:
         transactions_root=Hash32(b"\x04" * 32),
         receipts_root=Hash32(b"\x05" * 32),
         records_root=Hash32(b"\x06" * 32),
+        consensus_root=Hash32(b"\x0a" * 32),
         logs_bloom=b"\x07" * 256,
         gas_limit=Gas(30_000_000),
         gas_used=Gas(21_000),
@@ -54,7 +55,18 @@ def record(number: int) -> ComputeRecord:
 
 
 def block() -> Block:
-    return Block(header=header(), transactions=(b"one", b"two"), records=(record(1), record(2)))
+    return Block(
+        header=header(),
+        transactions=(b"one", b"two"),
+        records=(record(1), record(2)),
+        last_certificate=certificate(),
+        evidence=(b"she voted twice", b"so did he"),
+    )
+
+
+def certificate() -> Certificate:
+    signature = CommitSignature(validator=Address(b"\x0b" * 20), signature=b"\x0c" * 65)
+    return Certificate(height=Height(6), round=2, block_id=Hash32(b"\x01" * 32), signatures=(signature,))
 
 
 def test_the_header_has_the_documented_layout() -> None:
@@ -64,7 +76,7 @@ def test_the_header_has_the_documented_layout() -> None:
     assert data[8:16] == (7).to_bytes(8, "big")
     assert data[16:48] == b"\x01" * 32
     assert data[-9:] == (5).to_bytes(4, "big") + b"hello"
-    assert len(data) == 8 + 8 + 32 + 8 + 20 + 4 * 32 + 256 + 6 * 8 + 2 * 32 + 4 + 5
+    assert len(data) == 8 + 8 + 32 + 8 + 20 + 5 * 32 + 256 + 6 * 8 + 2 * 32 + 4 + 5
 
 
 def test_blocks_round_trip() -> None:

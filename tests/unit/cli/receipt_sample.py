@@ -11,7 +11,7 @@ from lazai_core.api.proof import Statement
 from lazai_core.api.types import AI_CALL_ADDRESS, ZERO_HASH, Gas, Height, ModelId, Wei
 from lazai_core.builtin.attestation_proof import attestation_digest
 from lazai_core.builtin.solo_consensus import commit_message
-from lazai_core.chain.block import Block, BlockHeader, records_root, transactions_root
+from lazai_core.chain.block import Block, BlockHeader, consensus_root, records_root, transactions_root
 from lazai_core.chain.receipt_file import build_receipt
 from lazai_core.chain.receipts import Receipt, block_bloom
 from lazai_core.chain.transaction import Transaction
@@ -80,6 +80,7 @@ def _header(raw: bytes, receipt: Receipt, record: ComputeRecord) -> BlockHeader:
         transactions_root=transactions_root([raw]),
         receipts_root=list_root([receipt.encode()]),
         records_root=records_root([record]),
+        consensus_root=consensus_root(None, ()),
         logs_bloom=block_bloom((receipt,)),
         gas_limit=Gas(30_000_000),
         gas_used=Gas(40_000),

@@ -268,7 +268,7 @@ def test_creation_where_storage_exists_fails() -> None:
     accounts.set_storage(address, 3, 4)
     root = Hash32(accounts.make_state_root())
     vm._nodes.remember(database.written)
-    opened = vm._open_block(None, PROPOSER, {}, None, None, root=root)
+    opened = vm._open_block(None, PROPOSER, {}, root=root)
 
     outcome = opened.add(transaction(0, 0, data=bytes.fromhex("602a5f5260205ff3"), gas=200_000))
 

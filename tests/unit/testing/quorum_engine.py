@@ -22,10 +22,12 @@ from lazai_core.api.consensus import (
     Input,
     MessagePlace,
     MessageReceived,
+    Offence,
     OwnMessageSigned,
     SignMessage,
     StartHeight,
     Validator,
+    ValidatorsAt,
     signing_digest,
 )
 from lazai_core.api.encoding import Reader, Writer
@@ -139,6 +141,14 @@ class QuorumEngine:
         for signature in certificate.signatures:
             if signed_by(payload, signature.signature) != signature.validator:
                 raise ConsensusFault("a signature is not its validator's")
+
+    def vouches(self, certificate: Certificate, validators: Sequence[Validator]) -> bool:
+        members = {validator.address for validator in validators}
+        signers = {signature.validator for signature in certificate.signatures}
+        return 3 * len(members & signers) >= len(members) > 0
+
+    def verify_evidence(self, evidence: bytes, validators: ValidatorsAt, chain_id: int) -> Offence:
+        raise ConsensusFault("this engine makes no evidence")
 
     def place_of(self, payload: bytes) -> MessagePlace:
         reader = Reader(payload)
