@@ -163,6 +163,57 @@ class AccountStatus:
     nonce: int
 
 
+@frozen(kw_only=True)
+class BlockInfo:
+    """A block of the chain as services show it. `round` is the one in which it was decided, `transactions` are hashes."""
+
+    height: Height
+    block_hash: Hash32
+    parent_hash: Hash32
+    state_root: Hash32
+    timestamp: int
+    proposer: Address
+    round: int
+    transactions: tuple[Hash32, ...]
+    records: int
+    gas_used: Gas
+    size_bytes: int
+
+
+@frozen(kw_only=True)
+class PeerStatus:
+    """A connected node. Bytes and envelopes are those since it connected; `height` is 0 while it has not said its own."""
+
+    address: Address
+    remote: str
+    is_dialled: bool
+    height: Height
+    bytes_in: int
+    bytes_out: int
+    dropped: int
+    round_trip_ms: int
+
+
+@frozen(kw_only=True)
+class NodeStatus:
+    """Where a node stands: the newest block, what the engine decides now, and who is connected.
+
+    `height` is the newest block's, `deciding` the height of the engine; `validators` is their number at that height.
+    """
+
+    height: Height
+    block_hash: Hash32
+    block_timestamp: int
+    deciding: Height
+    round: int
+    step: str
+    validators: int
+    is_validator: bool
+    transactions_waiting: int
+    peers: tuple[PeerStatus, ...]
+    faults: Mapping[str, int]
+
+
 class Gateway(Protocol):
     """The node's front door for services. Raises RequestRejected and ComputeError subclasses."""
 
@@ -172,6 +223,12 @@ class Gateway(Protocol):
 
     def readiness(self) -> Readiness:
         """Whether requests can be served now, and why not."""
+
+    def node_status(self) -> NodeStatus:
+        """Where the node stands among the others."""
+
+    async def block(self, height: Height) -> BlockInfo | None:
+        """The block of a height, or None where this node has none."""
 
     def served_models(self) -> Sequence[ServedModel]:
         """All models of this node, in order of name."""

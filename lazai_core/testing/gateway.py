@@ -9,8 +9,10 @@ from lazai_core.api.errors import Busy, UnknownModel
 from lazai_core.api.gas import FeeState, GasQuote
 from lazai_core.api.service import (
     AccountStatus,
+    BlockInfo,
     InferenceOutcome,
     InferenceRequest,
+    NodeStatus,
     Readiness,
     ServedModel,
     TransactionStatus,
@@ -32,6 +34,26 @@ class EmptyGateway:
     def readiness(self) -> Readiness:
         """As it was made."""
         return Readiness(ready=self.ready, failing=() if self.ready else ("everything",), height=Height(1))
+
+    def node_status(self) -> NodeStatus:
+        """Alone, with nothing but a genesis block."""
+        return NodeStatus(
+            height=Height(0),
+            block_hash=Hash32(bytes(32)),
+            block_timestamp=0,
+            deciding=Height(1),
+            round=0,
+            step="propose",
+            validators=1,
+            is_validator=True,
+            transactions_waiting=0,
+            peers=(),
+            faults={},
+        )
+
+    async def block(self, height: Height) -> BlockInfo | None:
+        """None."""
+        return None
 
     def served_models(self) -> Sequence[ServedModel]:
         """None."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lazai_core.api.version import HOOK_API
 
+from .chain import standing_fields
 from .context import Api
 from .failures import ApiFailure, retry_headers
 from .meters import CONTENT_TYPE
@@ -53,6 +54,7 @@ async def status(api: Api, _request: Request) -> Response:
             "ready": readiness.ready,
             "failing": list(readiness.failing),
             "height": readiness.height,
+            **standing_fields(api.gateway.node_status()),
             "models": [model.name for model in api.gateway.served_models()],
             "requests_in_work": api.in_work,
             "requests_max": api.options.requests_max,
@@ -78,6 +80,7 @@ async def metrics(api: Api, _request: Request) -> Response:
     readiness = api.gateway.readiness()
     api.meters.ready.set(int(readiness.ready))
     api.meters.height.set(readiness.height)
+    api.meters.observe_node(api.gateway.node_status())
     return Response(api.meters.render(), 200, {"content-type": CONTENT_TYPE})
 
 

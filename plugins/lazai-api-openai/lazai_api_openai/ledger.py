@@ -99,10 +99,16 @@ async def get_nonce(api: Api, request: Request) -> Response:
 
 
 async def get_account(api: Api, request: Request) -> Response:
-    """Escrow of a wallet."""
+    """Escrow, coins and next nonce of an account."""
     user = read_parameter(request.path_params, "user", parse_address)
-    balance = await api.gateway.balance(user)
-    fields = {"object": "lazai.account", "user": to_hex(user), "escrow": str(balance)}
+    escrow, account = await api.gateway.balance(user), await api.gateway.account(user)
+    fields = {
+        "object": "lazai.account",
+        "user": to_hex(user),
+        "escrow": str(escrow),
+        "balance": str(account.balance),
+        "nonce": account.nonce,
+    }
     return json_response(fields | signing_domain(api))
 
 

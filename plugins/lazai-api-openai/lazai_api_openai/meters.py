@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from lazai_core.api.service import NodeStatus
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -31,11 +33,27 @@ class Meters:
         self.replays = Counter("lazai_api_replays", "Stored answers given again", registry=registry)
         self.ready = Gauge("lazai_api_ready", "1 while the node can serve", registry=registry)
         self.height = Gauge("lazai_api_height", "Height of the chain", registry=registry)
+        self._round = Gauge("lazai_consensus_round", "Round of the height that is being decided", registry=registry)
+        self._peers = Gauge("lazai_network_peers", "Connected nodes", registry=registry)
+        self._sent = Gauge("lazai_network_sent_bytes", "Bytes sent to the connected nodes", registry=registry)
+        self._received = Gauge("lazai_network_received_bytes", "Bytes from the connected nodes", registry=registry)
+        self._faults = Gauge("lazai_network_faults", "What peers were blamed for", ("fault",), registry=registry)
+        self._waiting = Gauge("lazai_transactions_waiting", "Transactions that wait for a block", registry=registry)
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Book one answer. `route` is a route's pattern, never a path from outside."""
         self.requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
         self.seconds.labels(route).observe(seconds)
+
+    def observe_node(self, status: NodeStatus) -> None:
+        """Book where the node stands among the others."""
+        self._round.set(status.round)
+        self._peers.set(len(status.peers))
+        self._sent.set(sum(peer.bytes_out for peer in status.peers))
+        self._received.set(sum(peer.bytes_in for peer in status.peers))
+        self._waiting.set(status.transactions_waiting)
+        for fault, count in status.faults.items():
+            self._faults.labels(fault).set(count)
 
     def render(self) -> bytes:
         """Text exposition format."""

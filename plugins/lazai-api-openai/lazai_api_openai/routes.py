@@ -6,7 +6,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import health, ledger
+from . import chain, health, ledger
 from .context import Api, Endpoint
 from .embeddings import parse_embeddings
 from .failures import ApiFailure
@@ -76,6 +76,23 @@ def operations() -> tuple[Operation, ...]:
         Operation("GET", "/v1/lazai/receipts/{receipt_id}", ledger.get_receipt, "Receipt file of a job"),
         Operation("GET", "/v1/lazai/nonce", ledger.get_nonce, "Next counter of a lane", "", "Nonce", ("user", "lane")),
         Operation("GET", "/v1/lazai/account/{user}", ledger.get_account, "Escrow of a wallet", gives="Account"),
+        Operation(
+            "POST",
+            "/v1/lazai/transactions",
+            chain.post_transactions,
+            "Send signed transactions",
+            "RawTransactions",
+            "TransactionsSent",
+        ),
+        Operation(
+            "GET",
+            "/v1/lazai/transactions/{hash}",
+            chain.get_transaction,
+            "Where a transaction stands",
+            gives="TransactionStatus",
+        ),
+        Operation("GET", "/v1/lazai/blocks/{height}", chain.get_block, "A block of the chain", gives="Block"),
+        Operation("GET", "/v1/lazai/peers", chain.get_peers, "Connected nodes", gives="PeerList"),
         Operation("GET", "/v2", health.oip_server, "Metadata of the server"),
         Operation("GET", "/v2/health/live", health.live, "Alive"),
         Operation("GET", "/v2/health/ready", health.ready, "Ready"),

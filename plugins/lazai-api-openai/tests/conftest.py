@@ -33,7 +33,17 @@ from lazai_core.api.gas import GasQuote
 from lazai_core.api.hashing import address_of_private_key, keccak256
 from lazai_core.api.job import ComputeJob, ResourceUsage
 from lazai_core.api.program import Dim, DType, Program, Scale
-from lazai_core.api.service import InferenceOutcome, InferenceRequest, Readiness, ServedModel
+from lazai_core.api.service import (
+    AccountStatus,
+    BlockInfo,
+    InferenceOutcome,
+    InferenceRequest,
+    NodeStatus,
+    PeerStatus,
+    Readiness,
+    ServedModel,
+    TransactionStatus,
+)
 from lazai_core.api.types import (
     SETTLEMENT_ADDRESS,
     Address,
@@ -116,6 +126,8 @@ class LedgerGateway:
         self.counters: dict[tuple[Address, int], int] = {}
         self.answers: dict[tuple[Address, int, int], tuple[Hash32, asyncio.Future[InferenceOutcome]]] = {}
         self.receipts: dict[str, bytes] = {}
+        self.sent: list[bytes] = []
+        self.refusals: dict[bytes, Exception] = {}
         self.ready = True
         self.now = NOW
         self.height = 10
@@ -240,6 +252,64 @@ class LedgerGateway:
 
     async def balance(self, user: Address) -> Wei:
         return Wei(self.escrow.get(user, 0))
+
+    async def account(self, address: Address) -> AccountStatus:
+        return AccountStatus(balance=Wei(17), nonce=len(self.sent))
+
+    async def send_raw_transaction(self, raw: bytes) -> Hash32:
+        if raw in self.refusals:
+            raise self.refusals[raw]
+        self.sent.append(raw)
+        return keccak256(raw)
+
+    async def transaction_status(self, transaction_hash: Hash32, *, wait: bool = False) -> TransactionStatus | None:
+        for raw, error in self.refusals.items():
+            if keccak256(raw) == transaction_hash:
+                raise error
+        found = [raw for raw in self.sent if keccak256(raw) == transaction_hash]
+        return TransactionStatus(transaction_hash=transaction_hash) if found else None
+
+    def node_status(self) -> NodeStatus:
+        peer = PeerStatus(
+            address=address_of_private_key(USER_KEY),
+            remote="192.0.2.7:26700",
+            is_dialled=True,
+            height=Height(9),
+            bytes_in=5,
+            bytes_out=6,
+            dropped=0,
+            round_trip_ms=3,
+        )
+        return NodeStatus(
+            height=Height(self.height),
+            block_hash=keccak256(b"block"),
+            block_timestamp=self.now,
+            deciding=Height(self.height + 1),
+            round=2,
+            step="prevote",
+            validators=4,
+            is_validator=True,
+            transactions_waiting=len(self.sent),
+            peers=(peer,),
+            faults={"flood": 3},
+        )
+
+    async def block(self, height: Height) -> BlockInfo | None:
+        if height > self.height:
+            return None
+        return BlockInfo(
+            height=height,
+            block_hash=keccak256(b"block"),
+            parent_hash=keccak256(b"parent"),
+            state_root=keccak256(b"state"),
+            timestamp=self.now,
+            proposer=self.node_address,
+            round=1,
+            transactions=tuple(keccak256(raw) for raw in self.sent),
+            records=0,
+            gas_used=Gas(21_000),
+            size_bytes=600,
+        )
 
 
 class Node:
