@@ -103,6 +103,39 @@ def _table(count: int, top: int = 1 << 12) -> list[int]:
     return [max(1, int(top * 0.8**i)) if i < count - 1 else 0 for i in range(count)]
 
 
+def _attention(b: ProgramBuilder, g: Any, *, causal: bool) -> Any:
+    """Two heads over three positions: products of activations, softmax, and a weighted sum."""
+
+    def heads() -> Any:
+        projected = b.dense(x, g.integers(-30, 30, (4, 4)), g.integers(-99, 99, 4))
+        narrow = b.requantize(projected, dtype=DType.INT8, shift=6)
+        return b.transpose(b.reshape(narrow, (3, 2, 2)), (1, 0, 2))
+
+    x = _x(b, (3, 4))
+    scores = b.requantize(b.matmul(heads(), heads(), transpose_right=True), dtype=DType.INT16, shift=9, low=-9, high=9)
+    probabilities = b.softmax(scores, _table(9), precision=7, causal=causal)
+    mixed = b.requantize(b.matmul(probabilities, heads()), dtype=DType.INT8, shift=7)
+    return b.reshape(b.transpose(mixed, (1, 0, 2)), (3, 4))
+
+
+def _residual(b: ProgramBuilder, g: Any) -> Any:
+    """A layer's result and what went into it, at two scales."""
+    x = _x(b, (3, 4))
+    y = b.requantize(b.dense(x, g.integers(-9, 9, (4, 4)), g.integers(-99, 99, 4)), dtype=DType.INT8, shift=4)
+    return b.requantize(b.add(x, y, shift_left=2), dtype=DType.INT8, shift=3)
+
+
+def _entries(function: Callable[[Array], Array]) -> Array:
+    """A real function on int8 at scale 1/16 as a table."""
+    return np.clip(np.rint(16 * function(np.arange(-128, 128) / 16)), -128, 127).astype(np.int64)
+
+
+def _activation(b: ProgramBuilder, g: Any, function: Callable[[Array], Array]) -> Any:
+    """A function of a dense layer's result, as models have it."""
+    y = b.dense(_x(b, (2, 3)), g.integers(-30, 30, (4, 3)), g.integers(-99, 99, 4))
+    return b.table(b.requantize(y, dtype=DType.INT8, shift=5), _entries(function), offset=-128)
+
+
 KINDS: dict[str, Callable[[ProgramBuilder, Random, Any], Any]] = {
     "requantize": lambda b, r, g: b.requantize(_x(b, (3, 5), DType.INT16), dtype=DType.INT8, shift=5, low=-20, high=30),
     "requantize_channels": lambda b, r, g: b.requantize(
@@ -196,6 +229,20 @@ KINDS: dict[str, Callable[[ProgramBuilder, Random, Any], Any]] = {
     ),
     "multiply": lambda b, r, g: b.multiply(_x(b, (3, 4)), b.constant(g.integers(-9, 9, (3, 1)), DType.INT8)),
     "sum_pool2d": lambda b, r, g: b.sum_pool2d(_x(b, (1, 2, 5, 5)), kernel=(3, 2), strides=(2, 2), pads=(1, 0, 1, 1)),
+    "average_pool": lambda b, r, g: b.requantize(
+        b.sum_pool2d(_x(b, (1, 2, 4, 4)), kernel=(2, 2), strides=(2, 2)), dtype=DType.INT8, shift=2
+    ),
+    "relu": lambda b, r, g: _activation(b, g, lambda x: np.maximum(x, 0)),
+    "gelu": lambda b, r, g: _activation(b, g, lambda x: x / (1 + np.exp(-1.702 * x))),
+    "tanh": lambda b, r, g: _activation(b, g, np.tanh),
+    "sigmoid": lambda b, r, g: _activation(b, g, lambda x: 1 / (1 + np.exp(-x))),
+    "embedding": lambda b, r, g: b.gather(g.integers(-99, 99, (6, 3)), _x(b, (4,), DType.INT32, low=0, high=5)),
+    "attention": lambda b, r, g: _attention(b, g, causal=False),
+    "attention_causal": lambda b, r, g: _attention(b, g, causal=True),
+    "residual": lambda b, r, g: _residual(b, g),
+    "subtract": lambda b, r, g: b.subtract(_x(b, (3, 4)), b.constant(g.integers(-9, 9, (3, 1)), DType.INT8)),
+    "reduce_sum": lambda b, r, g: b.reduce_sum(_x(b, (3, 5)), axes=(1,)),
+    "slice": lambda b, r, g: b.slice(_x(b, (3, 5)), axis=1, start=1, length=3),
     "moves": lambda b, r, g: b.concat(
         [b.transpose(b.reshape(_x(b, (3, 4)), (2, 6)), (1, 0)), b.constant(g.integers(-9, 9, (2, 2)), DType.INT8)],
         axis=0,

@@ -12,7 +12,10 @@ from attack_cases import (
     word_offsets,
 )
 
+from lazai_core.api.errors import EncodingError
+from lazai_core.api.job import ProofEnvelope
 from lazai_proof_stark.field import P
+from lazai_proof_stark.model_key import SYSTEM_NAME, VERSION
 
 
 def test_field_elements_plus_p_are_refused(run: Run) -> None:
@@ -38,3 +41,28 @@ def test_a_nonces_upper_bits_are_no_second_encoding(run: Run, monkeypatch: pytes
         changed = int.from_bytes(nonce, "little") | 1 << bit
         proof = run.proof[:offset] + changed.to_bytes(8, "little") + run.proof[offset + 8 :]
         refused(lambda proof=proof: run.verify(proof))
+
+
+def test_another_nonce_that_shows_work_is_no_second_proof(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nonce is absorbed before the queries are drawn: whoever changes it owes other answers."""
+    with monkeypatch.context() as patch:
+        absorbed, _ = record(patch)
+        run.verify()
+    nonce = next(data for label, data in absorbed if label == "grind")
+    offset, found = run.proof.index(nonce), set()
+    for step in range(1, 200):
+        changed = (int.from_bytes(nonce, "little") + step).to_bytes(8, "little")
+        refusal = refused(lambda c=changed: run.verify(run.proof[:offset] + c + run.proof[offset + 8 :]))
+        found.add(getattr(refusal, "check", "malformed"))
+    # Some of them show the work that the weak set asks for, and fail at the answers.
+    assert "grinding" in found
+    assert found - {"grinding"}
+
+
+def test_an_envelope_has_one_form(run: Run) -> None:
+    envelope = ProofEnvelope(system=SYSTEM_NAME, version=VERSION, data=run.proof)
+    data = envelope.encode()
+    assert ProofEnvelope.decode(data) == envelope
+    for changed in (data + b"\0", data[:-1], b"\0" + data):
+        with pytest.raises(EncodingError):
+            ProofEnvelope.decode(changed)

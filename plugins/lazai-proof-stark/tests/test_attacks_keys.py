@@ -66,3 +66,20 @@ def test_damaged_keys_are_refused(run: Run) -> None:
             run.key.verifying_key, data=bytes(changed[: random.choice([len(data)] * 3 + [random.randrange(len(data))])])
         )
         refused(lambda verifying=verifying: run.verify(key=evolve(run.key, verifying_key=verifying)))
+
+
+def test_every_byte_of_the_key_changes_its_digest_and_is_refused(run: Run) -> None:
+    verifying = run.key.verifying_key
+    for offset in range(len(verifying.data)):
+        data = bytearray(verifying.data)
+        data[offset] ^= 1
+        changed = evolve(verifying, data=bytes(data))
+        assert changed.digest != verifying.digest
+        refused(lambda changed=changed: run.verify(key=evolve(run.key, verifying_key=changed)))
+    for changed in (
+        evolve(verifying, system="plonk"),
+        evolve(verifying, version=2),
+        evolve(verifying, program_digest=bytes(32)),
+    ):
+        assert changed.digest != verifying.digest
+        refused(lambda changed=changed: run.verify(key=evolve(run.key, verifying_key=changed)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,14 @@ from attack_cases import (
 )
 from attrs import evolve
 
+from lazai_core.api.compute import CancelToken
 from lazai_core.api.errors import ProofMalformed, ProofRejected, UnsupportedProgram
 from lazai_core.api.program import DType
 from lazai_core.exact.builder import ProgramBuilder
-from lazai_proof_stark import verifier
-from lazai_proof_stark.field import P
+from lazai_proof_stark import field as f
+from lazai_proof_stark import prover, verifier
+from lazai_proof_stark.field import Extension, P
+from lazai_proof_stark.kernels.arrays import extension_array, extension_values
 from lazai_proof_stark.model_key import circuit_of
 from lazai_proof_stark.parameters import PARAMETER_SETS
 
@@ -70,3 +74,51 @@ def test_a_multiplicity_plus_p_is_the_same_field_element(cheater: Cheater, run: 
 
     _, proof = cheater.prove(run, run.trace, tamper=tamper)
     assert proof == run.proof
+
+
+# The prover says other fractions than its columns give.
+
+
+def compensated(p: list[Extension], q: list[Extension], used: int) -> None:
+    """One fraction altered, another one altered back: the sum stays zero."""
+    delta = (5, 0, 0, 0, 9)
+    p[1] = f.add(p[1], f.multiply(delta, q[1]))
+    p[used - 1] = f.subtract(p[used - 1], f.multiply(delta, q[used - 1]))
+
+
+def dropped(p: list[Extension], q: list[Extension], used: int) -> None:
+    """One lookup left out, and the row that it would have met counted once less."""
+    for lookup in range(used):
+        for row in range(used):
+            if p[lookup] == f.ONE and p[row] not in (f.ZERO, f.ONE) and q[row] == q[lookup]:
+                p[lookup], p[row] = f.ZERO, f.add(p[row], f.ONE)
+                return
+    raise AssertionError("no lookup meets a row")
+
+
+def zero_denominator(p: list[Extension], q: list[Extension], used: int) -> None:
+    """A fraction over zero makes the whole sum 0 over 0."""
+    q[2] = f.ZERO
+
+
+def nothing(p: list[Extension], q: list[Extension], used: int) -> None:
+    """Every fraction is (0, 0), which a projective check would take for any value."""
+    p[:], q[:] = [f.ZERO] * len(p), [f.ZERO] * len(q)
+
+
+@pytest.mark.parametrize("change", [compensated, dropped, zero_denominator, nothing], ids=lambda c: c.__name__)
+def test_fractions_that_the_columns_do_not_give_are_refused(
+    change: Callable[[list[Extension], list[Extension], int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = honest(tables((3, 2)))
+    honest_leaves = prover.leaf_fractions
+
+    def changed(leaves: Any, *rest: Any) -> Any:
+        p, q = (extension_values(array) for array in honest_leaves(leaves, *rest))
+        change(p, q, sum(1 << region.piece.bits for region in leaves.regions))
+        return extension_array(p), extension_array(q)
+
+    monkeypatch.setattr(prover, "leaf_fractions", changed)
+    proof = prover.prove(run.key, run.statement, run.trace, CancelToken())
+    assert proof != run.proof
+    refused(lambda: run.verify(proof))

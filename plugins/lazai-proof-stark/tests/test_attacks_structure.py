@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections import OrderedDict
 from random import Random
 
 import numpy as np
 import pytest
-from attack_cases import (
-    Cheater,
-    Run,
-    honest,
-    key_of,
-    mutate,
-    one_run,
-    refused,
-    tables,
-)
+from attack_cases import Cheater, Run, honest, key_of, mutate, one_run, refused, tables, verify_quietly
 from attrs import evolve
 
+import lazai_proof_stark.system
 from lazai_core.api.compute import CancelToken
-from lazai_core.api.errors import ProofMalformed
+from lazai_core.api.errors import ProofMalformed, UnsupportedProgram
 from lazai_core.api.program import Dim, DType
 from lazai_core.exact.builder import ProgramBuilder
 from lazai_core.exact.codec import encode_inputs
 from lazai_core.exact.cost import planned_usage
 from lazai_core.exact.reference import run_job
-from lazai_proof_stark import prover
+from lazai_proof_stark import model_key, prover
+from lazai_proof_stark.circuit import compile
+from lazai_proof_stark.fuzz import mutated
+from lazai_proof_stark.key_data import encode_key_data
+from lazai_proof_stark.options import StarkOptions
+from lazai_proof_stark.system import StarkProofSystem
 
 
 def test_truncated_and_extended_proofs_are_refused(run: Run) -> None:
@@ -135,3 +134,76 @@ def test_a_program_without_any_column_of_its_own() -> None:
     refused(lambda: run.verify(statement=evolve(run.statement, output=output.tobytes())))
     statement = evolve(run.statement, output=output.tobytes())
     refused(lambda: run.verify(prover.prove(run.key, statement, run.trace, CancelToken()), statement))
+
+
+# 10: sizes that no machine has.
+
+
+@pytest.mark.parametrize("shape", [(1 << 20, 1 << 11), (1 << 13, 1 << 13), (1, 1 << 20, 1 << 11)])
+def test_a_key_of_a_giant_program_is_refused_at_once(run: Run, shape: tuple[int, ...]) -> None:
+    build = ProgramBuilder()
+    x = build.input("x", DType.INT8, shape)
+    build.output("y", build.table(x, np.zeros(256, dtype=np.int64), offset=-128))
+    program = build.build().program
+    verifying = evolve(
+        run.key.verifying_key,
+        program_digest=program.digest(),
+        data=encode_key_data(program, run.key.weight_key),
+    )
+    statement = evolve(run.statement, program_digest=program.digest())
+    tracemalloc.start()
+    try:
+        refused(lambda: run.verify(statement=statement, key=evolve(run.key, verifying_key=verifying)))
+        # Also with an input whose length would fit, were there memory for it.
+        giant = evolve(statement, input=bytes(4) + bytes(1 << 20))
+        refused(lambda: run.verify(statement=giant, key=evolve(run.key, verifying_key=verifying)))
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_declared_length_is_not_believed(run: Run) -> None:
+    """Lengths inside a key are read against the bytes that are there, before anything is allocated."""
+    data = run.key.verifying_key.data
+    for offset in (8, 9, len(data) - 600, len(data) - 520):
+        for length in (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x10\x00\x00"):
+            changed = data[:offset] + length + data[offset + 4 :]
+            verifying = evolve(run.key.verifying_key, data=changed)
+            if changed != data:
+                refused(lambda verifying=verifying: run.verify(key=evolve(run.key, verifying_key=verifying)))
+
+
+# 25: only operations with relations of their own.
+
+
+def test_an_operation_without_relations_is_refused_by_prover_and_verifier(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {kind: emit for kind, emit in compile.OPERATIONS.items() if kind != "table"}
+    monkeypatch.setattr(compile, "OPERATIONS", known)
+    monkeypatch.setattr(lazai_proof_stark.system, "OPERATIONS", known)
+    monkeypatch.setattr(model_key, "_CIRCUITS", OrderedDict())
+    system = StarkProofSystem(StarkOptions())
+    assert not system.supports(run.model.program).supported
+    assert "(table)" in system.supports(run.model.program).reason
+    with pytest.raises(UnsupportedProgram, match=r"operation 2 \(table\)"):
+        system.prepare(run.model.program, run.model)
+    refused(lambda: run.verify())
+
+
+# 28: memory.
+
+
+def test_refusing_takes_no_more_memory_than_accepting(run: Run) -> None:
+    def peak(proof: bytes) -> int:
+        tracemalloc.start()
+        try:
+            verify_quietly(run, proof)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    accepted = peak(run.proof)
+    random = Random(6)
+    for _ in range(60):
+        assert peak(mutated(run.proof, random)) <= 2 * accepted + (1 << 20)

@@ -10,8 +10,15 @@ from circuit_cases import KINDS, Case, case_of
 
 from lazai_core.exact.reference import apply_op
 from lazai_proof_stark.circuit.check import check_claims, violations
+from lazai_proof_stark.circuit.compile import OPERATIONS
 from lazai_proof_stark.circuit.witness import make_witness
 from lazai_proof_stark.field import P
+
+
+def test_every_operation_is_among_the_kinds() -> None:
+    """So that nobody adds an operation without a second-witness search."""
+    used = {op.kind for kind in KINDS for op in case_of(kind).model.program.ops}
+    assert used == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
