@@ -14,5 +14,6 @@ from __future__ import annotations
 
 from .options import GossipOptions
 from .reactor import Gossip
+from .topics import TOPICS
 
-__all__ = ["Gossip", "GossipOptions"]
+__all__ = ["TOPICS", "Gossip", "GossipOptions"]
