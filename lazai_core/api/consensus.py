@@ -164,26 +164,38 @@ class BuildBlock:
 
 @frozen(kw_only=True)
 class CheckBlock:
-    """Validate the proposed block and answer with `BlockChecked` once it is here, whenever that is."""
+    """Validate the proposed block and answer with `BlockChecked` once it is here, whenever that is.
+
+    `proposer` vouches for the block in this round and is to blame for an invalid one.
+    """
 
     height: Height
     round: int
     block_id: Hash32
+    proposer: Address
 
 
 @frozen(kw_only=True)
 class SignMessage:
-    """Sign the `signing_digest` of `payload` with this validator's key and answer with `OwnMessageSigned`."""
+    """Sign the `signing_digest` of `payload` with this validator's key and answer with `OwnMessageSigned`.
+
+    A key signs one payload for each (height, round, step), in ascending order, whatever else is lost: the host refuses,
+    and does not answer, when another payload was signed for it, or a later one and this one is not known to be signed.
+    """
 
     payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+    height: Height
+    round: int
+    step: int
 
 
 @frozen(kw_only=True)
 class Broadcast:
-    """Send a signed message to all validators."""
+    """Send a signed message to all validators; one that proposes a block names it, and the block goes with it."""
 
     payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
     signature: bytes
+    proposes: Hash32 | None = None
 
 
 @frozen(kw_only=True)

@@ -70,8 +70,10 @@ Arrival: TypeAlias = Envelope | PeerJoined | PeerLeft
 
 
 class Transport(Protocol):
-    """Authenticated, unordered, lossy delivery. Queues are bounded: when one is full, an envelope of the lowest
-    priority in it is dropped."""
+    """Authenticated, unordered, lossy delivery.
+
+    Queues are bounded: when one is full, an envelope of the lowest priority in it is dropped.
+    """
 
     peer_id: PeerId
 

@@ -1,7 +1,7 @@
 """Consensus of one: the only validator of the genesis decides every block by signing it. For development.
 
-The engine keeps nothing that a crash could lose: a height starts afresh from the host's newest durable block, and
-a signature leaves the node only inside a certificate that is durable with its block.
+Before it signs, the engine records which block it decides, so that after a crash it decides the same one again: its
+key never signs two blocks for one height.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lazai_core.api.consensus import (
+    AppendWal,
     BlockBuilt,
     BuildBlock,
     Certificate,
@@ -26,9 +27,10 @@ from lazai_core.api.consensus import (
     StartHeight,
     Validator,
     ValidatorsAt,
+    WalRecord,
     signing_digest,
 )
-from lazai_core.api.encoding import Writer
+from lazai_core.api.encoding import Reader, Writer
 from lazai_core.api.errors import BadSignature, ConsensusFault, EncodingError
 from lazai_core.api.hashing import recover_address
 from lazai_core.api.needs import ChainParameters, NodeIdentity
@@ -37,12 +39,28 @@ from lazai_core.api.types import Address, Hash32, Height
 NAME = "solo"
 VERSION = 1
 ROUND = 0
+STEP = 0
 
 
 def commit_message(chain_id: int, height: int, round_number: int, block_id: Hash32) -> bytes:
     """Canonical bytes of the validator's one message: "I decide this block"."""
     writer = Writer().text("lazai/solo/commit/v1").u64(chain_id).u64(height).u32(round_number)
     return writer.raw(block_id).finish()
+
+
+def _encode_choice(height: int, block_id: Hash32) -> bytes:
+    """The record of the block that is decided at a height."""
+    return Writer().u64(height).raw(block_id).finish()
+
+
+def _decode_choice(data: bytes) -> tuple[int, Hash32] | None:
+    reader = Reader(data)
+    try:
+        choice = reader.u64(), Hash32(reader.raw(32))
+        reader.finish()
+    except EncodingError:
+        return None
+    return choice
 
 
 class SoloEngine:
@@ -58,12 +76,15 @@ class SoloEngine:
         self._height = Height(0)
         self._step = "waiting"
         self._block_id: Hash32 | None = None
+        self._chosen: tuple[int, Hash32] | None = None
 
     def _deciding(self) -> bool:
         return len(self._validators) == 1 and self._validators[0].address == self._address
 
     def step(self, event: Input) -> Sequence[Effect]:
         """Total: an event that does not belong to the current step has no effect."""
+        if isinstance(event, WalRecord):
+            return self._recall(event)
         if isinstance(event, StartHeight):
             return self._start(event.height)
         if isinstance(event, BlockBuilt):
@@ -74,6 +95,12 @@ class SoloEngine:
             return self._received(event.certificate)
         return ()
 
+    def _recall(self, record: WalRecord) -> Sequence[Effect]:
+        choice = _decode_choice(record.payload)
+        if self._height == 0 and choice is not None and (self._chosen is None or choice[0] > self._chosen[0]):
+            self._chosen = choice
+        return ()
+
     def _start(self, height: Height) -> Sequence[Effect]:
         if height <= self._height and self._step != "decided":
             return ()
@@ -81,14 +108,20 @@ class SoloEngine:
         if not self._deciding():
             self._step = "following"
             return ()
+        if self._chosen is not None and self._chosen[0] == height:
+            return (self._sign(self._chosen[1]),)
         self._step = "building"
         return (BuildBlock(height=height, round=ROUND),)
 
     def _built(self, event: BlockBuilt) -> Sequence[Effect]:
         if self._step != "building" or (event.height, event.round) != (self._height, ROUND):
             return ()
-        self._step, self._block_id = "signing", event.block_id
-        return (SignMessage(payload=commit_message(self._chain_id, self._height, ROUND, event.block_id)),)
+        return (AppendWal(payload=_encode_choice(self._height, event.block_id)), self._sign(event.block_id))
+
+    def _sign(self, block_id: Hash32) -> SignMessage:
+        self._step, self._block_id = "signing", block_id
+        payload = commit_message(self._chain_id, self._height, ROUND, block_id)
+        return SignMessage(payload=payload, height=self._height, round=ROUND, step=STEP)
 
     def _signed(self, event: OwnMessageSigned) -> Sequence[Effect]:
         if self._step != "signing" or self._block_id is None:

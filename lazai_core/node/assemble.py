@@ -24,6 +24,7 @@ from lazai_core.api.types import AI_CALL_ADDRESS, Address, to_hex
 from lazai_core.registry import Catalog, Kind
 from lazai_core.registry.catalog import address_of
 from lazai_core.runtime.charged import charged
+from lazai_core.runtime.disk import Disk, FolderDisk, MemoryDisk
 from lazai_core.runtime.engine_room import EngineRoom, Machine, build_engine_room
 from lazai_core.runtime.gateway import NodeGateway
 from lazai_core.runtime.namespace import PrefixedStore
@@ -194,6 +195,7 @@ class _Assembly:
 
     def _machine(self, options: RuntimeOptions) -> Machine:
         proof_parts = self._blueprint.of_kind(Kind.PROOF_SYSTEM)
+        wal_disk, sign_disk = self._disks()
         return Machine(
             options=options,
             genesis=self._blueprint.genesis,
@@ -213,7 +215,27 @@ class _Assembly:
             clock=self._clock,
             rng=self._rng,
             calls=HookAdapter(self._blueprint.catalog),
+            wal_disk=wal_disk,
+            sign_disk=sign_disk,
+            sign_file=self._sign_file(),
         )
+
+    def _disks(self) -> tuple[Disk, Disk]:
+        """For the consensus log, and for what the key has signed: beside the data, and beside the key.
+
+        A chain of one validator in a store that forgets begins anew with every start, and so does what binds its key.
+        """
+        node = self._blueprint.config.node
+        if self._blueprint.config.storage.use == "memory" and len(self._blueprint.genesis.validators) == 1:
+            return MemoryDisk(), MemoryDisk()
+        disks = FolderDisk(node.data_dir / "consensus"), FolderDisk(node.key_file.parent)
+        for disk in disks:
+            self._stack.callback(disk.close)
+        return disks
+
+    def _sign_file(self) -> str:
+        """One file a key and chain."""
+        return f"{self._blueprint.config.node.key_file.name}.{self._blueprint.genesis.hash.hex()[:16]}.signed"
 
     def _warm_up(self, room: EngineRoom, options: RuntimeOptions) -> WarmUp:
         warm_up = WarmUp(

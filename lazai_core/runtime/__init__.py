@@ -16,7 +16,16 @@
 | `jobs` | jobs that contracts made, until their block |
 | `signing` | the node's calls as transactions, once their nonces are known |
 | `builder` | ready work to a block |
-| `consensus_host` | performs the engine's effects, commits, tells observers |
+| `consensus_host` | performs the engine's effects, and is what the network speaks to |
+| `peering` | what host and network ask of each other |
+| `proposals` | blocks of the height that is being decided |
+| `decided` | decided blocks of peers, until their turn comes |
+| `block_timing` | when a proposer builds its block |
+| `block_checks` | what a validator looks at before it votes |
+| `commit` | a decided block made durable; pools, index and observers told |
+| `disk` | files that must be durable at a moment of our choosing |
+| `wal` | the log that is written ahead of every signature |
+| `last_sign` | what this key has signed last, beside the key |
 | `index` | where jobs and requests ended, made again from blocks after a crash |
 | `outcome` | what became of a request, read from its block |
 | `receipts` | receipt files of settled jobs |

@@ -1,12 +1,20 @@
-"""Performs what the consensus engine asks for: builds, checks, signs, waits, commits, and tells observers."""
+"""Performs what the consensus engine asks for: builds, checks, signs, waits, commits, and speaks with peers.
+
+Inputs go to the engine one at a time, and the effects of each are performed in order. What takes long and is answered
+whenever it is ready, building and checking a block, runs in tasks beside the inbox; what must come first, a durable
+record before a signature, a durable block before the next height, is waited for.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from itertools import groupby
+from typing import Any, Protocol, TypeAlias
 
 import structlog
+from attrs import field, frozen
 
 from lazai_core.api.consensus import (
     AppendWal,
@@ -16,11 +24,13 @@ from lazai_core.api.consensus import (
     BuildBlock,
     CancelTimeout,
     Certificate,
+    CertificateReceived,
     CheckBlock,
     ConsensusEngine,
     Decide,
     Effect,
     Input,
+    MessageReceived,
     OwnMessageSigned,
     ReportEvidence,
     RequestSync,
@@ -28,208 +38,316 @@ from lazai_core.api.consensus import (
     SignMessage,
     StartHeight,
     TimeoutElapsed,
+    WalRecord,
     signing_digest,
 )
-from lazai_core.api.errors import InvalidBlock, InvalidTransaction, LocalFault
-from lazai_core.api.needs import Clock, NodeIdentity
-from lazai_core.api.precompile import BlockSummary
-from lazai_core.api.storage import KeyValueStore
-from lazai_core.api.types import Hash32, Height, JobId
-from lazai_core.lazvm.vm import ExecutedBlock, LazVM
+from lazai_core.api.errors import BadSignature, ConsensusFault, InvalidBlock, LocalFault
+from lazai_core.api.hashing import recover_address
+from lazai_core.api.network import PeerFault, PeerId
+from lazai_core.api.types import Address, Hash32, Height
+from lazai_core.chain.block import Block
+from lazai_core.lazvm.vm import LazVM
 
-from .builder import Builder, Draft
+from .block_checks import BlockChecks
+from .block_timing import BlockTiming
+from .builder import Draft
+from .commit import Committer
+from .decided import DecidedBlocks
 from .execution import BoundedThreads
-from .index import SettlementIndex
-from .jobs import ContractJobs
-from .mempool import Mempool
-from .options import RuntimeOptions
-from .records import RecordPool
-from .work import Inclusion, Work
+from .last_sign import MessageSigner
+from .peering import Alone, ConsensusMessage, Peers
+from .proposals import HeldBlock, HeldBlocks
+from .wal import LogRecord, RecordKind, WriteAheadLog
 
 log = structlog.get_logger(__name__)
 
+PEER_INPUTS_MAX = 16_384
+"""Messages of peers that wait for the engine; more are dropped, their senders send them again."""
+ASK_AGAIN_S = 1.0
+
+
+class EvidenceRoom(Protocol):
+    """Where proofs of misbehaviour wait for a block."""
+
+    def add(self, evidence: bytes) -> bool:
+        """Take a proof in; False where it is known already. Raises ConsensusFault for a forged one."""
+
+    def committed(self, block: Block) -> None:
+        """Forget what this block holds."""
+
+
+@frozen(kw_only=True)
+class HostParts:
+    """What a consensus host works with. `disk` runs what waits for the disk, `execution` owns the machine's state."""
+
+    engine: ConsensusEngine
+    vm: LazVM
+    execution: BoundedThreads
+    disk: BoundedThreads
+    timing: BlockTiming
+    checks: BlockChecks
+    committer: Committer
+    wal: WriteAheadLog
+    signer: MessageSigner
+    address: Address
+    evidence: EvidenceRoom | None = None
+
+
+@frozen
+class _Built:
+    effect: BuildBlock
+    draft: Draft
+
+
+@frozen
+class _BlockReady:
+    """A block that is waited for is here, and its body is the one its header names."""
+
+    height: Height
+    block_id: Hash32
+
+
+@frozen
+class _DecidedReady:
+    """The block of this height came from a peer with a certificate that was verified."""
+
+    held: HeldBlock = field(repr=False)
+    certificate: Certificate
+
+
+@frozen
+class _Failed:
+    """A task beside the inbox met an error that must stop the node."""
+
+    error: BaseException
+
+
+_Event: TypeAlias = Input | _Built | _BlockReady | _DecidedReady | _Failed
+
 
 class ConsensusHost:
-    """Feeds one engine. Everything it does for an effect is done before the next effect of the list."""
+    """Feeds one engine, and is the network's `HostPort`."""
 
     name = "consensus"
 
-    def __init__(
-        self,
-        *,
-        options: RuntimeOptions,
-        engine: ConsensusEngine,
-        vm: LazVM,
-        execution: BoundedThreads,
-        builder: Builder,
-        mempool: Mempool,
-        records: RecordPool,
-        index: SettlementIndex,
-        contract_jobs: ContractJobs,
-        identity: NodeIdentity,
-        clock: Clock,
-        wal: KeyValueStore,
-        observe: Callable[[BlockSummary], None],
-    ) -> None:
-        self._options = options
-        self._engine = engine
-        self._vm = vm
-        self._execution = execution
-        self._builder = builder
-        self._mempool = mempool
-        self._records = records
-        self._index = index
-        self._contract_jobs = contract_jobs
-        self._identity = identity
-        self._clock = clock
-        self._wal = wal
-        self._wal_next = 0
-        self._observe = observe
-        self._drafts: dict[Hash32, Draft] = {}
+    def __init__(self, parts: HostParts) -> None:
+        self._parts = parts
+        self._engine, self._vm = parts.engine, parts.vm
+        self._peers: Peers = Alone()
+        self._height = Height(parts.vm.head.height + 1)
+        self._blocks = HeldBlocks()
+        self._decided = DecidedBlocks()
+        self._decision: Certificate | None = None
+        self._waiting_checks: dict[Hash32, CheckBlock] = {}
+        self._unlogged: list[Block] = []
+        self._sent: set[Hash32] = set()
         self._timers: dict[tuple[str, Height, int], asyncio.TimerHandle] = {}
-        self._inbox: asyncio.Queue[Input] = asyncio.Queue()
-        self._committed_ns = 0
+        self._asking: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._building: asyncio.Task[None] | None = None
+        self._inbox: asyncio.Queue[_Event] = asyncio.Queue()
+        self._peer_inputs = 0
         self.committed = asyncio.Condition()
 
-    async def run(self, ready: Callable[[], None]) -> None:
-        """Decide height after height."""
-        ready()
-        await self._inbox.put(StartHeight(height=Height(self._vm.head.height + 1)))
+    def connect(self, peers: Peers) -> None:
+        """Speak with these peers; before `run`."""
+        self._peers = peers
+
+    # The network's side.
+
+    @property
+    def height(self) -> Height:
+        """The height that is being decided."""
+        return self._height
+
+    def message_arrived(self, peer: PeerId, message: ConsensusMessage) -> None:
+        """A message of a validator; one whose signer is not its sender goes no further."""
+        if self._peer_inputs >= PEER_INPUTS_MAX:
+            return
         try:
+            signer = recover_address(signing_digest(message.payload), message.signature)
+        except BadSignature:
+            signer = None
+        if signer != message.sender:
+            self._peers.blame(peer, PeerFault.BAD_SIGNATURE)
+            return
+        self._peer_inputs += 1
+        self._put(MessageReceived(sender=message.sender, payload=message.payload, signature=message.signature))
+
+    def block_arrived(self, peer: PeerId, block: Block) -> None:
+        """A proposed block; it is looked at when the engine asks for it."""
+        if block.height != self._height or self._blocks.get(block.hash) is not None:
+            return
+        self._blocks.add(HeldBlock(block=block, peer=peer))
+        if block.hash in self._blocks.wanted:
+            self._look_at(block.hash)
+
+    def decided_arrived(self, peer: PeerId, block: Block, certificate: Certificate) -> None:
+        """A decided block of this height or a later one."""
+        if (certificate.height, certificate.block_id) != (block.height, block.hash):
+            self._peers.blame(peer, PeerFault.FORGED_CERTIFICATE)
+            return
+        if self._decided.add(self._height, peer, block, certificate):
+            self._look_at_decided()
+
+    def known_block(self, block_id: Hash32) -> Block | None:
+        """A proposed block of this height whose body is the one its header names."""
+        held = self._blocks.get(block_id)
+        return held.block if held is not None and held.fits else None
+
+    # Running.
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Decide height after height. Raises StorageError and LocalFault: the node must stop then."""
+        try:
+            await self._recover()
+            ready()
+            await self._feed(self._start_height())
             while True:
-                await self._handle(await self._inbox.get())
+                await self._take(await self._inbox.get())
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
+            await self._stop()
 
-    async def _handle(self, event: Input) -> None:
-        pending: deque[Input] = deque([event])
+    async def _stop(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._parts.committer.finish()
+
+    async def _recover(self) -> None:
+        """Everything the log holds goes to the engine before anything else does."""
+        parts = self._parts
+        records = await parts.disk.run(parts.wal.open, self._vm.head.height)
+        if any(validator.address == parts.address for validator in self._vm.validators(self._height)):
+            await parts.disk.run(parts.signer.open)
+        for record in records:
+            if record.kind is RecordKind.ENGINE:
+                await self._feed([WalRecord(payload=record.payload)])
+                continue
+            block = Block.decode(record.payload)
+            if block.height == self._height:
+                self._blocks.add(HeldBlock(block=block, fits=True))
+        if records:
+            log.info("wal.replayed", records=len(records), blocks=len(self._blocks), height=self._height)
+
+    def _start_height(self) -> list[Input]:
+        self._peers.height_started(self._height)
+        self._look_at_decided()
+        return [StartHeight(height=self._height, validators=self._vm.validators(self._height))]
+
+    def _put(self, event: _Event) -> None:
+        self._inbox.put_nowait(event)
+
+    async def _take(self, event: _Event) -> None:
+        match event:
+            case _Failed():
+                raise event.error
+            case _Built():
+                await self._built(event)
+            case _BlockReady() if event.height == self._height:
+                await self._block_ready(event.block_id)
+            case _DecidedReady() if event.certificate.height == self._height:
+                await self._decided_ready(event)
+            case _BlockReady() | _DecidedReady():
+                pass
+            case MessageReceived():
+                self._peer_inputs -= 1
+                await self._feed([event])
+            case _:
+                await self._feed([event])
+
+    async def _feed(self, events: Iterable[Input]) -> None:
+        pending = deque(events)
         while pending:
-            for effect in self._engine.step(pending.popleft()):
-                pending.extend(await self._perform(effect))
+            pending.extend(await self._perform(self._engine.step(pending.popleft())))
 
-    async def _perform(self, effect: Effect) -> Sequence[Input]:
+    # Effects.
+
+    async def _perform(self, effects: Sequence[Effect]) -> list[Input]:
+        answers: list[Input] = []
+        for kind, group in groupby(effects, type):
+            same = list(group)
+            if kind is AppendWal:
+                await self._append([effect.payload for effect in same if isinstance(effect, AppendWal)])
+            elif kind is SignMessage:
+                answers += await self._sign([effect for effect in same if isinstance(effect, SignMessage)])
+            else:
+                for effect in same:
+                    answers += await self._perform_one(effect)
+        return answers
+
+    async def _perform_one(self, effect: Effect) -> list[Input]:
         match effect:
             case BuildBlock():
-                return (await self._build(effect),)
+                self._build(effect)
             case CheckBlock():
-                return (await self._check(effect),)
-            case SignMessage():
-                signature = self._identity.sign(signing_digest(effect.payload))
-                return (OwnMessageSigned(payload=effect.payload, signature=signature),)
+                self._waiting_checks[effect.block_id] = effect
+                self._want(effect.block_id)
+            case Broadcast():
+                self._broadcast(effect)
             case Decide():
-                return (await self._decide(effect.certificate),)
+                return await self._decide(effect.certificate)
             case ScheduleTimeout() | CancelTimeout():
                 self._set_timer(effect)
-            case AppendWal():
-                await self._execution.run(self._append_wal, effect.payload)
             case ReportEvidence():
-                log.warning("validator.misbehaved", validator=effect.validator, kind=effect.kind)
-            case Broadcast() | RequestSync():
-                # Without a transport there is nobody to tell and nobody to ask.
-                log.debug("effect.without_peers", effect=type(effect).__name__)
-        return ()
+                self._report(effect)
+            case RequestSync():
+                self._peers.want_decided(effect.height)
+        return []
 
-    async def _build(self, effect: BuildBlock) -> BlockBuilt:
-        draft = await self._draft()
-        block = draft.executed.block
-        if block.height != effect.height:
-            raise LocalFault(f"the engine asks for block {effect.height}, the next one is {block.height}")
-        # Drafts of earlier rounds stay: the engine may still decide one of them.
-        self._drafts[block.hash] = draft
-        return BlockBuilt(height=effect.height, round=effect.round, block_id=block.hash)
+    async def _append(self, payloads: Sequence[bytes]) -> None:
+        """Own blocks that wait to be logged go along, so that they are durable before their proposal is signed."""
+        parts = self._parts
+        blocks, self._unlogged = self._unlogged, []
+        records = [LogRecord(kind=RecordKind.ENGINE, payload=payload) for payload in payloads]
 
-    async def _draft(self) -> Draft:
-        """A block as soon as there is work for one, or, where the operator wants empty blocks, when one is due."""
-        while True:
-            due = await self._wait_for_work()
-            draft = await self._builder.build(await self._timestamp())
-            if draft.executed.block.transactions or due:
-                return draft
+        def append() -> None:
+            drafts = [LogRecord(kind=RecordKind.BLOCK, payload=block.encode()) for block in blocks]
+            parts.wal.append(self._height, [*drafts, *records])
 
-    async def _wait_for_work(self) -> bool:
-        """Returns whether a block is due without any work."""
-        since_ms = (self._clock.monotonic_ns() - self._committed_ns) // 1_000_000
-        if self._committed_ns and since_ms < self._options.block_interval_ms:
-            await asyncio.sleep((self._options.block_interval_ms - since_ms) / 1000)
-        if not self._options.empty_block_interval_ms:
-            await self._mempool.changed.wait()
-            return False
-        left_ms = self._options.empty_block_interval_ms - (since_ms if self._committed_ns else 0)
-        try:
-            async with asyncio.timeout(max(left_ms, 0) / 1000):
-                await self._mempool.changed.wait()
-        except TimeoutError:
-            return True
-        return False
+        await parts.disk.run(append)
 
-    async def _timestamp(self) -> int:
-        """Now, or a second after the parent; waits rather than let the chain's time run far ahead of the clock."""
-        earliest = self._vm.head.header.timestamp + 1
-        while earliest > self._clock.now_seconds() + self._options.timestamp_ahead_s_max:
-            await asyncio.sleep(0.1)
-        return max(earliest, self._clock.now_seconds())
-
-    async def _check(self, effect: CheckBlock) -> BlockChecked:
-        draft = self._drafts.get(effect.block_id)
-        valid = False
-        if draft is not None:
-            try:
-                await self._execution.run(self._vm.check_block, draft.executed.block)
-                valid = True
-            except InvalidBlock as error:
-                log.warning("block.refused", check=error.check, blame=error.blame, error=str(error))
-        return BlockChecked(height=effect.height, round=effect.round, block_id=effect.block_id, valid=valid)
-
-    async def _decide(self, certificate: Certificate) -> StartHeight:
-        draft = self._drafts.get(certificate.block_id)
-        if draft is None:
-            raise LocalFault(f"block {certificate.height} is decided and this node does not have it")
-        self._engine.verify_certificate(certificate, self._vm.genesis.validators, self._vm.genesis.chain_id)
-        started_ns = self._clock.monotonic_ns()
-        await self._execution.run(self._commit, draft.executed, certificate)
-        self._drafts.clear()
-        self._committed_ns = self._clock.monotonic_ns()
-        self._release(draft)
-        summary = self._vm.summary(draft.executed)
-        _log_block(summary, (self._committed_ns - started_ns) // 1_000_000)
-        await asyncio.to_thread(self._observe, summary)
-        async with self.committed:
-            self.committed.notify_all()
-        return StartHeight(height=Height(certificate.height + 1))
-
-    def _commit(self, executed: ExecutedBlock, certificate: Certificate) -> None:
-        """On the execution thread: the block first; the index can be made again from it."""
-        self._vm.commit(executed, certificate.encode())
-        self._index.add(executed.block, executed.receipts, self._contract_jobs.of_block(executed))
-        self._clear_wal()
-
-    def _release(self, draft: Draft) -> None:
-        """Take what the block settled out of the pools, and tell whoever waits."""
-        executed = draft.executed
-        block = executed.block
-        self._records.settled(JobId(record.job_id) for record in block.records)
-        self._records.expire(block.height)
-        self._contract_jobs.forget(record.job_id for record in block.records)
-        for index, outcome in enumerate(executed.outcomes):
-            work = draft.work.get(outcome.transaction.raw)
-            if work is not None:
-                self._mempool.remove(work)
-                work.include(
-                    Inclusion(block=block, receipts=executed.receipts, index=index, transaction=outcome.transaction)
+    async def _sign(self, effects: Sequence[SignMessage]) -> list[Input]:
+        if self._unlogged:
+            await self._append([])
+        parts = self._parts
+        signatures = await parts.disk.run(parts.signer.sign, effects)
+        answers: list[Input] = []
+        for effect, signature in zip(effects, signatures, strict=True):
+            if signature is not None:
+                answers.append(OwnMessageSigned(payload=effect.payload, signature=signature))
+            elif not self._is_shared():
+                raise LocalFault(
+                    f"this node alone decides the chain, and its key has signed at height {effect.height} before",
+                    hint="bring back the newest data folder; if that chain is gone, delete the key's .signed file",
                 )
-        self._drop_stale()
-        if any(True for _ in self._mempool.ready()):
-            # What did not fit, or only waited for an earlier nonce, may enter the next block.
-            self._mempool.changed.set()
+        return answers
 
-    def _drop_stale(self) -> None:
-        """Transactions that have waited for an earlier nonce for too long."""
-        oldest_ns = self._clock.monotonic_ns() - self._options.transaction_wait_ms_max * 1_000_000
-        for work in self._mempool:
-            if work.received_ns < oldest_ns:
-                self._mempool.remove(work)
-                work.fail(_waited_too_long(work))
+    def _is_shared(self) -> bool:
+        return len(self._vm.validators(self._height)) > 1
+
+    def _broadcast(self, effect: Broadcast) -> None:
+        message = ConsensusMessage(sender=self._parts.address, payload=effect.payload, signature=effect.signature)
+        self._peers.send_message(message)
+        held = None if effect.proposes is None else self._blocks.get(effect.proposes)
+        if held is not None and held.peer is None and held.block.hash not in self._sent:
+            self._sent.add(held.block.hash)
+            self._peers.send_block(held.block)
+
+    def _report(self, effect: ReportEvidence) -> None:
+        log.warning("validator.misbehaved", validator=effect.validator, kind=effect.kind)
+        evidence = self._parts.evidence
+        if evidence is not None:
+            try:
+                evidence.add(effect.evidence)
+            except ConsensusFault as error:
+                raise LocalFault(f"the engine's own evidence is refused: {error}") from error
+        self._peers.send_evidence(effect)
 
     def _set_timer(self, effect: ScheduleTimeout | CancelTimeout) -> None:
         key = (effect.timeout_id, effect.height, effect.round)
@@ -243,40 +361,205 @@ class ConsensusHost:
     def _elapsed(self, key: tuple[str, Height, int]) -> None:
         self._timers.pop(key, None)
         timeout_id, height, round_number = key
-        self._inbox.put_nowait(TimeoutElapsed(timeout_id=timeout_id, height=height, round=round_number))
+        self._put(TimeoutElapsed(timeout_id=timeout_id, height=height, round=round_number))
 
-    def _append_wal(self, payload: bytes) -> None:
-        batch = self._wal.batch()
-        batch.put(self._wal_next.to_bytes(8, "big"), payload)
-        batch.commit()
-        self._wal_next += 1
+    # Blocks.
 
-    def _clear_wal(self) -> None:
-        if not self._wal_next:
+    def _build(self, effect: BuildBlock) -> None:
+        """A build for an earlier round is no longer needed."""
+        if self._building is not None:
+            self._building.cancel()
+
+        async def build() -> None:
+            draft = await self._parts.timing.draft(effect.round, shared=self._is_shared())
+            self._put(_Built(effect, draft))
+
+        self._building = self._spawn(build())
+
+    async def _built(self, event: _Built) -> None:
+        executed = event.draft.executed
+        if event.effect.height != self._height or executed.block.height != self._height:
             return
-        batch = self._wal.batch()
-        for key, _ in list(self._wal.scan(b"")):
-            batch.delete(key)
-        batch.commit()
-        self._wal_next = 0
+        block_id = executed.block.hash
+        # Drafts of earlier rounds stay: the engine may still decide one of them.
+        self._blocks.drop(block_id)
+        self._blocks.add(HeldBlock(block=executed.block, fits=True, executed=executed, work=event.draft.work))
+        self._unlogged.append(executed.block)
+        await self._feed([BlockBuilt(height=self._height, round=event.effect.round, block_id=block_id)])
 
+    def _want(self, block_id: Hash32) -> None:
+        """Get a block, or go on with the one that is here."""
+        self._blocks.wanted.add(block_id)
+        if self._blocks.get(block_id) is not None:
+            self._look_at(block_id)
+            return
+        self._peers.want_block(self._height, block_id)
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().call_later(ASK_AGAIN_S, self._ask_again)
 
-def _waited_too_long(work: Work) -> Exception:
-    return InvalidTransaction(
-        "the transaction waited too long for an earlier nonce of its sender",
-        hint="send the missing transactions first",
-    )
+    def _ask_again(self) -> None:
+        self._asking = None
+        for block_id in sorted(self._blocks.wanted):
+            if self._blocks.get(block_id) is None:
+                self._want(block_id)
+        if self._decision is not None:
+            self._peers.want_decided(self._height)
 
+    def _look_at(self, block_id: Hash32) -> None:
+        """A wanted block is here: see that its body fits, then go on with what it is wanted for."""
+        held = self._blocks.get(block_id)
+        assert held is not None
+        if held.fits:
+            self._put(_BlockReady(self._height, block_id))
+            return
+        height = self._height
 
-def _log_block(summary: BlockSummary, commit_ms: int) -> None:
-    """The one canonical line of a block."""
-    log.info(
-        "block.committed",
-        height=summary.height,
-        block_hash=summary.block_hash,
-        transactions=summary.transactions,
-        records=summary.records,
-        gas_used=summary.gas_used,
-        compute_gas_used=summary.compute_gas_used,
-        commit_ms=commit_ms,
-    )
+        async def look() -> None:
+            if await self._parts.checks.fits(held.block):
+                held.fits = True
+                self._put(_BlockReady(height, block_id))
+            elif height == self._height:
+                self._drop_wrong(held)
+
+        self._spawn(look())
+
+    def _drop_wrong(self, held: HeldBlock) -> None:
+        if held.peer is not None:
+            self._peers.blame(held.peer, PeerFault.WRONG_PART)
+        block_id = held.block.hash
+        if self._blocks.get(block_id) is held:
+            self._blocks.drop(block_id)
+            self._want(block_id)
+
+    async def _block_ready(self, block_id: Hash32) -> None:
+        check = self._waiting_checks.pop(block_id, None)
+        held = self._blocks.get(block_id)
+        assert held is not None, "a wanted block stays"
+        if check is not None:
+            self._spawn(self._check(check, held))
+        if self._decision is not None and self._decision.block_id == block_id:
+            await self._feed(await self._commit(held, self._decision))
+
+    async def _check(self, effect: CheckBlock, held: HeldBlock) -> None:
+        valid = held.executed is not None
+        if not valid:
+            try:
+                held.executed = await self._parts.checks.check(held.block)
+                valid = True
+            except InvalidBlock as error:
+                if effect.height != self._height:
+                    return
+                log.warning(
+                    "block.refused",
+                    height=effect.height,
+                    round=effect.round,
+                    proposer=effect.proposer,
+                    check=error.check,
+                    blame=error.blame,
+                    error=str(error),
+                )
+                if error.blame:
+                    self._peers.blame(PeerId(effect.proposer), PeerFault.INVALID_BLOCK)
+        self._put(
+            BlockChecked(height=effect.height, round=effect.round, block_id=effect.block_id, valid=valid)
+        )
+
+    # Decisions.
+
+    async def _decide(self, certificate: Certificate) -> list[Input]:
+        self._engine.verify_certificate(
+            certificate, self._vm.validators(certificate.height), self._vm.genesis.chain_id
+        )
+        held = self._blocks.get(certificate.block_id)
+        if held is None or not held.fits:
+            self._decision = certificate
+            self._want(certificate.block_id)
+            return []
+        return await self._commit(held, certificate)
+
+    async def _commit(self, held: HeldBlock, certificate: Certificate) -> list[Input]:
+        parts = self._parts
+        executed = held.executed
+        if executed is None:
+            try:
+                executed = await parts.execution.run(self._vm.check_block, held.block)
+            except InvalidBlock as error:
+                raise LocalFault(
+                    f"the validators decided block {certificate.height}, 0x{certificate.block_id.hex()}, which this "
+                    f"node finds invalid: {error}",
+                    hint="compare this node's version and plugins with the others'",
+                ) from error
+        await parts.committer.commit(held, executed, certificate)
+        await parts.disk.run(parts.wal.committed, certificate.height)
+        if parts.evidence is not None:
+            parts.evidence.committed(executed.block)
+        self._leave_height()
+        parts.timing.committed()
+        async with self.committed:
+            self.committed.notify_all()
+        return self._start_height()
+
+    def _leave_height(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._building = None
+        self._blocks.clear()
+        self._waiting_checks.clear()
+        self._unlogged.clear()
+        self._sent.clear()
+        self._decision = None
+        self._height = Height(self._vm.head.height + 1)
+
+    def _look_at_decided(self) -> None:
+        found = self._decided.next(self._height)
+        if found is None:
+            return
+        height, decided = self._height, found
+
+        async def look() -> None:
+            checks = self._parts.checks
+            if not await checks.certified(self._engine, decided.certificate, self._vm.validators(height)):
+                fault = PeerFault.FORGED_CERTIFICATE
+            elif not await checks.fits(decided.block):
+                fault = PeerFault.WRONG_PART
+            else:
+                held = HeldBlock(block=decided.block, peer=decided.peer, fits=True)
+                self._put(_DecidedReady(held, decided.certificate))
+                return
+            self._peers.blame(decided.peer, fault)
+            self._decided.drop(height)
+            self._peers.want_decided(height)
+
+        self._spawn(look())
+
+    async def _decided_ready(self, event: _DecidedReady) -> None:
+        block_id = event.certificate.block_id
+        known = self._blocks.get(block_id)
+        if known is None or not known.fits:
+            self._blocks.drop(block_id)
+            self._blocks.wanted.add(block_id)
+            self._blocks.add(event.held)
+        if self._decision is None:
+            await self._feed([CertificateReceived(certificate=event.certificate)])
+        elif self._decision.block_id == block_id:
+            await self._block_ready(block_id)
+        else:
+            raise LocalFault(
+                f"two blocks of height {self._height} have a certificate each: 0x{self._decision.block_id.hex()} "
+                f"and 0x{block_id.hex()}",
+                hint="a third of the validators lied; the chain needs its operators' decision",
+            )
+
+    # Tasks.
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._put(_Failed(error))

@@ -23,13 +23,18 @@ from lazai_core.lazvm.records import RecordVerifier
 from lazai_core.lazvm.vm import CallRequest, LazVM
 
 from .admission import Admission
+from .block_checks import BlockChecks
+from .block_timing import BlockTiming
 from .builder import Builder
-from .consensus_host import ConsensusHost
+from .commit import Committer
+from .consensus_host import ConsensusHost, HostParts
+from .disk import Disk
 from .execution import BoundedThreads
 from .gateway import NodeGateway, Rooms
 from .index import SettlementIndex
 from .jobs import ContractJobs
 from .lanes import Lanes
+from .last_sign import LastSigned, MessageSigner
 from .mempool import Mempool
 from .namespace import PrefixedStore
 from .options import RuntimeOptions
@@ -39,9 +44,12 @@ from .pricing import Pricing
 from .receipts import ReceiptFiles
 from .records import RecordPool
 from .signing import CallSigner
+from .wal import WriteAheadLog
 from .workers import ComputeWorkers
 
 EXECUTION_QUEUE_MAX = 1024
+DISK_QUEUE_MAX = 64
+OBSERVERS_QUEUE_MAX = 256
 
 
 class RuntimeHooks(Protocol):
@@ -56,7 +64,11 @@ class RuntimeHooks(Protocol):
 
 @frozen(kw_only=True)
 class Machine:
-    """The parts of a node that the runtime joins."""
+    """The parts of a node that the runtime joins.
+
+    `wal_disk` is for the consensus log alone. `sign_disk` lies beside the key; its `sign_file` says what the key has
+    signed on this chain.
+    """
 
     options: RuntimeOptions
     genesis: Genesis
@@ -75,6 +87,9 @@ class Machine:
     clock: Clock
     rng: Rng
     calls: RuntimeHooks
+    wal_disk: Disk
+    sign_disk: Disk
+    sign_file: str
 
 
 @frozen(kw_only=True)
@@ -93,6 +108,7 @@ class EngineRoom:
     gateway: NodeGateway
     services: tuple[Service, ...]
     first_call: Callable[[], object]
+    host_threads: tuple[BoundedThreads, ...]
     _checks: list[Callable[[], Sequence[str]]] = field(alias="checks")
 
     def add_readiness(self, check: Callable[[], Sequence[str]]) -> None:
@@ -103,6 +119,8 @@ class EngineRoom:
         """Stop the threads: first those that compute, then the one that commits."""
         self.pricing_thread.close()
         self.workers.close()
+        for threads in self.host_threads:
+            threads.close()
         self.execution.close()
 
 
@@ -133,7 +151,9 @@ def build_engine_room(machine: Machine) -> EngineRoom:
     """Open the chain (a genesis block where the store is empty), catch the index up, and join the rooms."""
     chain = _open_chain(machine)
     flow = _flow(machine, chain)
-    host = _host(machine, chain, flow)
+    disk = BoundedThreads("disk", threads=1, waiting_max=DISK_QUEUE_MAX)
+    observers = BoundedThreads("observers", threads=1, waiting_max=OBSERVERS_QUEUE_MAX)
+    host = _host(machine, chain, flow, disk, observers)
     checks: list[Callable[[], Sequence[str]]] = []
     gateway = _gateway(machine, chain, flow, checks)
     vm = chain.vm
@@ -150,6 +170,7 @@ def build_engine_room(machine: Machine) -> EngineRoom:
         gateway=gateway,
         services=(flow.orchestrator, host, gateway),
         first_call=lambda: vm.call(CallRequest(to=GAS_PARAMETERS_ADDRESS, data=b"")),
+        host_threads=(disk, observers),
         checks=checks,
     )
 
@@ -211,7 +232,9 @@ def _flow(machine: Machine, chain: _Chain) -> _Flow:
     )
 
 
-def _host(machine: Machine, chain: _Chain, flow: _Flow) -> ConsensusHost:
+def _host(
+    machine: Machine, chain: _Chain, flow: _Flow, disk: BoundedThreads, observers: BoundedThreads
+) -> ConsensusHost:
     builder = Builder(
         options=machine.options,
         vm=chain.vm,
@@ -222,20 +245,34 @@ def _host(machine: Machine, chain: _Chain, flow: _Flow) -> ConsensusHost:
         signer=chain.signer,
         node=machine.identity.address,
     )
-    return ConsensusHost(
+    committer = Committer(
         options=machine.options,
-        engine=machine.engine,
         vm=chain.vm,
         execution=chain.execution,
-        builder=builder,
+        observers=observers,
         mempool=flow.mempool,
         records=flow.records,
         index=chain.index,
         contract_jobs=flow.contract_jobs,
-        identity=machine.identity,
         clock=machine.clock,
-        wal=PrefixedStore(machine.store, b"p/wal/"),
         observe=machine.calls.observe,
+    )
+    last_signed = LastSigned(machine.sign_disk, machine.sign_file, machine.genesis.hash)
+    return ConsensusHost(
+        HostParts(
+            engine=machine.engine,
+            vm=chain.vm,
+            execution=chain.execution,
+            disk=disk,
+            timing=BlockTiming(
+                options=machine.options, vm=chain.vm, builder=builder, mempool=flow.mempool, clock=machine.clock
+            ),
+            checks=BlockChecks(vm=chain.vm, execution=chain.execution, clock=machine.clock),
+            committer=committer,
+            wal=WriteAheadLog(machine.wal_disk),
+            signer=MessageSigner(machine.identity, last_signed),
+            address=machine.identity.address,
+        )
     )
 
 

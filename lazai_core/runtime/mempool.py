@@ -36,6 +36,10 @@ class Mempool:
         """Work by its id: the hash of a wallet's transaction, or a node call's own."""
         return self._work.get(work_id)
 
+    def of_nonce(self, sender: Address, nonce: int) -> WalletTransaction | None:
+        """The wallet transaction that waits with this sender's nonce."""
+        return self._by_nonce.get((sender, nonce))
+
     def counts(self) -> Mapping[str, int]:
         """How much is pending and ready."""
         ready = sum(work.phase is Phase.READY for work in self._work.values())

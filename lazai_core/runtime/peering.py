@@ -34,7 +34,7 @@ class Peers(Protocol):
         """Bring a block that this node proposes to all validators, in parts."""
 
     def want_block(self, height: Height, block_id: Hash32) -> None:
-        """A block that was proposed or decided is not here; `HostPort.block_arrived` answers. Asked again is no harm."""
+        """A block that was proposed or decided is not here; `HostPort.block_arrived` answers. May be asked again."""
 
     def want_decided(self, up_to: Height) -> None:
         """Fetch the decided blocks after the head, up to this height; `HostPort.decided_arrived` answers in order."""

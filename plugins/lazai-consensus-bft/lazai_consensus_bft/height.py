@@ -24,7 +24,7 @@ from .certificate import check_signer, ordered_signatures, verify_votes
 from .committee import Committee
 from .driver import PROPOSALS_MAX, Driver
 from .evidence import SignedMessage
-from .messages import NO_ROUND, Kind, Message, Proposal, Vote, encode_message
+from .messages import NO_ROUND, Kind, Message, Proposal, Vote, encode_message, proposed_block
 from .options import BftOptions
 from .round import Decided, FindValue, Propose, RoundOutput, SendVote, StartTimer, Step, TimeoutKind
 from .signer import HeightSigner
@@ -162,7 +162,7 @@ class HeightEngine:
             self._driver.add_proposal(proposal, self._checks[block_id][0])
             return
         self._unchecked.setdefault(block_id, []).append(proposal)
-        yield CheckBlock(height=self._height, round=proposal.round, block_id=block_id)
+        yield CheckBlock(height=self._height, round=proposal.round, block_id=block_id, proposer=sender)
 
     def _is_new(self, proposal: Proposal) -> bool:
         """Whether to look at a proposal: each once, and of one round no more than prove its proposer a liar."""
@@ -213,7 +213,7 @@ class HeightEngine:
         except ConsensusFault:
             return
         message = self._signer.signed(payload, signature)
-        yield Broadcast(payload=payload, signature=signature)
+        yield Broadcast(payload=payload, signature=signature, proposes=proposed_block(message))
         if isinstance(message, Vote):
             yield from self._count(self._address, message, signature)
         elif message is not None:
@@ -225,8 +225,8 @@ class HeightEngine:
         if not self._timers.elapsed(name, round_number):
             return
         if name == REBROADCAST:
-            for payload, signature in self._signer.newest():
-                yield Broadcast(payload=payload, signature=signature)
+            for message, payload, signature in self._signer.newest():
+                yield Broadcast(payload=payload, signature=signature, proposes=proposed_block(message))
             yield from self._timers.start_rebroadcast()
             return
         self._driver.time_out(KINDS[name], round_number)
@@ -325,7 +325,7 @@ class HeightEngine:
             return
         if fresh:
             yield AppendWal(payload=encode_record(Intent(height=self._height, payload=payload)))
-        yield SignMessage(payload=payload)
+        yield SignMessage(payload=payload, height=self._height, round=message.round, step=message.kind)
 
     def _decide(self, round_number: int, block_id: Hash32) -> Effects:
         signatures = self._driver.keeper.signatures(Kind.PRECOMMIT, round_number, block_id)

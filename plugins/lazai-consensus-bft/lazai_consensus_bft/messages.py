@@ -61,6 +61,11 @@ class Proposal:
 Message: TypeAlias = Proposal | Vote
 
 
+def proposed_block(message: Message | None) -> Hash32 | None:
+    """The block that a message proposes; None for a vote."""
+    return message.block_id if isinstance(message, Proposal) else None
+
+
 def write_signature(writer: Writer, entry: CommitSignature) -> None:
     """Append a validator's signature."""
     writer.raw(entry.validator).bytes_(entry.signature)

@@ -17,7 +17,7 @@ class HeightSigner:
     _newest: int = field(default=-1, init=False)
     _intents: dict[tuple[int, Kind], bytes] = field(factory=dict, init=False)
     _waiting: dict[bytes, Message] = field(factory=dict, init=False)
-    _signed: dict[tuple[int, Kind], tuple[bytes, bytes]] = field(factory=dict, init=False)
+    _signed: dict[tuple[int, Kind], tuple[Message, bytes, bytes]] = field(factory=dict, init=False)
 
     def restore(self, message: Message, payload: bytes) -> None:
         """Take over a message recorded before a crash."""
@@ -41,7 +41,7 @@ class HeightSigner:
         """The signature came; None when nobody waits for it."""
         message = self._waiting.pop(payload, None)
         if message is not None:
-            self._signed[message.round, message.kind] = (payload, signature)
+            self._signed[message.round, message.kind] = (message, payload, signature)
         return message
 
     def is_waiting(self, payload: bytes) -> bool:
@@ -50,11 +50,10 @@ class HeightSigner:
 
     def _forget_before(self, round_number: int) -> None:
         # What is forgotten here is refused for ever: `request` looks at the round first.
-        for room in (self._signed, self._intents):
-            for key in [key for key in room if key[0] < round_number]:
-                del room[key]
+        self._signed = {key: held for key, held in self._signed.items() if key[0] >= round_number}
+        self._intents = {key: held for key, held in self._intents.items() if key[0] >= round_number}
 
-    def newest(self) -> list[tuple[bytes, bytes]]:
-        """Payload and signature of our messages of the last rounds we spoke in, to be sent again."""
+    def newest(self) -> list[tuple[Message, bytes, bytes]]:
+        """Message, payload and signature of our messages of the last rounds we spoke in, to be sent again."""
         rounds = sorted({number for number, _ in self._signed})[-ROUNDS_SENT_AGAIN:]
         return [self._signed[key] for key in sorted(self._signed) if key[0] in rounds]

@@ -98,7 +98,7 @@ def test_the_signer_never_signs_two_things_for_one_step() -> None:
     assert signer.request(first, b"first") is False
     assert signer.signed(b"second", b"") is None
     assert signer.signed(b"first", b"signature") == first
-    assert signer.newest() == [(b"first", b"signature")]
+    assert signer.newest() == [(first, b"first", b"signature")]
     assert signer.request(vote(Kind.PRECOMMIT, OTHER), b"third") is True
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazai_core.api.consensus import (
+    AppendWal,
     BlockBuilt,
     BuildBlock,
     Certificate,
@@ -22,6 +23,7 @@ from lazai_core.api.consensus import (
     StartHeight,
     TimeoutElapsed,
     Validator,
+    WalRecord,
     signing_digest,
 )
 from lazai_core.api.errors import ConsensusFault, EncodingError
@@ -43,7 +45,8 @@ def decide(height: int, block: Hash32 = BLOCK) -> Certificate:
     """One height from start to decision, with the host's part played here."""
     solo = engine()
     assert solo.step(StartHeight(height=Height(height))) == (BuildBlock(height=Height(height), round=0),)
-    (wanted,) = solo.step(BlockBuilt(height=Height(height), round=0, block_id=block))
+    record, wanted = solo.step(BlockBuilt(height=Height(height), round=0, block_id=block))
+    assert isinstance(record, AppendWal)
     assert isinstance(wanted, SignMessage)
     signature = ME.sign(signing_digest(wanted.payload))
     (decided,) = solo.step(OwnMessageSigned(payload=wanted.payload, signature=signature))
@@ -58,9 +61,25 @@ def test_a_height_ends_in_a_certificate_that_others_accept() -> None:
     assert Certificate.decode(certificate.encode()) == certificate
 
 
-def test_a_restarted_engine_decides_the_same_height_afresh() -> None:
+def test_an_engine_that_lost_its_log_builds_afresh() -> None:
     assert decide(5) == decide(5)
     assert decide(5, Hash32(bytes(32))).block_id != BLOCK
+
+
+def test_a_restarted_engine_decides_the_block_it_had_chosen() -> None:
+    first = engine()
+    first.step(StartHeight(height=Height(5)))
+    record, wanted = first.step(BlockBuilt(height=Height(5), round=0, block_id=BLOCK))
+    assert isinstance(record, AppendWal)
+
+    second = engine()
+    for payload in (record.payload, b"garbage"):
+        assert second.step(WalRecord(payload=payload)) == ()
+    assert second.step(StartHeight(height=Height(5))) == (wanted,)
+
+    later = engine()
+    later.step(WalRecord(payload=record.payload))
+    assert later.step(StartHeight(height=Height(6))) == (BuildBlock(height=Height(6), round=0),)
 
 
 def test_a_node_that_is_no_validator_follows_certificates() -> None:

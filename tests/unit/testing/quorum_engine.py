@@ -82,7 +82,8 @@ class QuorumEngine:
         return self._members[self._height % len(self._members)] == self._address
 
     def _sign(self, kind: int, block_id: Hash32) -> SignMessage:
-        return SignMessage(payload=message(self._chain_id, kind, self._height, block_id))
+        payload = message(self._chain_id, kind, self._height, block_id)
+        return SignMessage(payload=payload, height=Height(self._height), round=0, step=kind)
 
     def _start(self, height: Height) -> Sequence[Effect]:
         self._height, self._proposed, self._votes = height, None, {}
@@ -117,7 +118,7 @@ class QuorumEngine:
             return [*effects, self._sign(VOTE, block_id)]
         if self._proposed is None and self._members[height % len(self._members)] == sender:
             self._proposed = block_id
-            return [CheckBlock(height=Height(height), round=0, block_id=block_id)]
+            return [CheckBlock(height=Height(height), round=0, block_id=block_id, proposer=sender)]
         return effects
 
     def _count(self, sender: Address, block_id: Hash32, signature: bytes) -> Sequence[Effect]:

@@ -1,0 +1,87 @@
+"""What a validator looks at before it votes for a block, on the thread that owns the machine's state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from lazai_core.api.consensus import Certificate, ConsensusEngine, Validator
+from lazai_core.api.errors import Busy, ConsensusFault, InvalidBlock
+from lazai_core.api.needs import Clock
+from lazai_core.chain.block import Block, records_root, transactions_root
+from lazai_core.chain.rules import check_consensus_root, require_equal
+from lazai_core.lazvm.vm import ExecutedBlock, LazVM
+
+from .execution import BoundedThreads
+
+T = TypeVar("T")
+TIME_AHEAD_S_MAX = 15
+"""A block's time may be this far ahead of our clock; a validator waits with its vote until it is."""
+_PATIENCE_S = 0.05
+
+
+def require_body(block: Block) -> None:
+    """Raises InvalidBlock unless the body is the one that the header names; nothing is executed."""
+    header = block.header
+    require_equal("transactions_root", header.transactions_root, transactions_root(block.transactions), header)
+    require_equal("records_root", header.records_root, records_root(block.records), header)
+    check_consensus_root(block)
+
+
+class BlockChecks:
+    """Checks blocks on the head."""
+
+    def __init__(self, *, vm: LazVM, execution: BoundedThreads, clock: Clock) -> None:
+        self._vm = vm
+        self._execution = execution
+        self._clock = clock
+
+    async def fits(self, block: Block) -> bool:
+        """Whether the body is the one that the header names."""
+
+        def look() -> bool:
+            try:
+                require_body(block)
+            except InvalidBlock:
+                return False
+            return True
+
+        return await self._run(look)
+
+    async def certified(
+        self, engine: ConsensusEngine, certificate: Certificate, validators: Sequence[Validator]
+    ) -> bool:
+        """Whether these validators decided what the certificate says."""
+
+        def look() -> bool:
+            try:
+                engine.verify_certificate(certificate, validators, self._vm.genesis.chain_id)
+            except ConsensusFault:
+                return False
+            return True
+
+        return await self._run(look)
+
+    async def check(self, block: Block) -> ExecutedBlock:
+        """Execute a proposed block. Raises InvalidBlock.
+
+        A block from the future is neither valid nor invalid: whoever refused it by the clock would refuse it for good.
+        """
+        header = block.header
+        if all(validator.address != header.proposer for validator in self._vm.validators(block.height)):
+            raise InvalidBlock(
+                f"0x{header.proposer.hex()} is no validator of height {block.height}",
+                check="proposer",
+                blame=header.proposer,
+            )
+        while (ahead := header.timestamp - self._clock.now_seconds() - TIME_AHEAD_S_MAX) > 0:
+            await asyncio.sleep(min(ahead, 60))
+        return await self._run(lambda: self._vm.check_block(block))
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        while True:
+            try:
+                return await self._execution.run(call)
+            except Busy:
+                await asyncio.sleep(_PATIENCE_S)
