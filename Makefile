@@ -40,6 +40,10 @@ test: lint ## install, then run every check and every test, with branch coverage
 test-fast: $(STAMP_DEV) ## the tests that take milliseconds, without coverage
 	@$(BIN)/python -m pytest -q -m "not slow and not gpu" $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(STAMP_DEV) ## long fuzzing of PLONK's proofs, keys and files: 100,000 mutations of each (half an hour)
+	@LAZAI_FUZZ_MUTATIONS=100000 $(BIN)/python -m pytest -q -s plugins/lazai-proof-plonk/tests/test_fuzz.py $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: $(STAMP_DEV) ## style (ruff), types (mypy --strict) and dependency rules (import-linter)
 	@echo "== ruff"

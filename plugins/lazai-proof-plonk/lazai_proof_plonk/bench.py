@@ -1,9 +1,8 @@
-"""`lazai bench plonk`: proving and verifying beside snarkjs on the same circuits in the same run; long fuzzing."""
+"""`lazai bench plonk`: proving and verifying beside snarkjs on the same circuits in the same run."""
 
 from __future__ import annotations
 
 import os
-import random
 import statistics
 import subprocess
 import tempfile
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-from lazai_core.api.errors import ProofError
 from lazai_core.api.service import Benchmark, BenchmarkResult
 
 from .files.r1cs import R1cs, simple_r1cs
@@ -138,58 +136,3 @@ def _snarkjs_seconds(zkey: bytes, witness: bytes) -> float:
         start = time.perf_counter()
         subprocess.run(["node", str(script), "plonk", "prove", *files], check=True, capture_output=True)
         return time.perf_counter() - start
-
-
-@frozen(kw_only=True)
-class FuzzReport:
-    """How many mutations were tried, and the slowest in seconds. All were refused, or an error was raised."""
-
-    tried: int
-    slowest_seconds: float
-
-
-def fuzz(data: bytes, judge: Callable[[bytes], None], count: int, seed: int = 0) -> FuzzReport:
-    """Mutate bytes `count` times; `judge` must raise ProofError or EncodingError for each that differs.
-
-    Raises AssertionError where a mutation is accepted, and whatever else escapes.
-    """
-    from lazai_core.api.errors import EncodingError
-
-    source, slowest = random.Random(seed), 0.0
-    for number in range(count):
-        mutated = mutate(data, source)
-        if mutated == data:
-            continue
-        start = time.perf_counter()
-        try:
-            judge(mutated)
-        except (ProofError, EncodingError):
-            slowest = max(slowest, time.perf_counter() - start)
-            continue
-        raise AssertionError(f"mutation {number} of seed {seed} was accepted")
-    return FuzzReport(tried=count, slowest_seconds=slowest)
-
-
-def mutate(data: bytes, source: random.Random) -> bytes:
-    """One to three random changes: flips, words, cuts, insertions, swaps."""
-    out = bytearray(data)
-    for _ in range(source.randint(1, 3)):
-        at = source.randrange(len(out) + 1)
-        kind = source.randrange(6)
-        if kind == 0 and at < len(out):
-            out[at] ^= 1 << source.randrange(8)
-        elif kind == 1:
-            word = 32 * (at // 32)
-            out[word : word + 32] = source.choice(
-                [bytes(32), b"\xff" * 32, ORDER.to_bytes(32, "big"), source.randbytes(32)]
-            )
-        elif kind == 2:
-            del out[at : at + source.randint(1, 40)]
-        elif kind == 3:
-            out[at:at] = source.randbytes(source.randint(1, 40))
-        elif kind == 4 and len(out) >= 64:
-            first, second = (32 * source.randrange(len(out) // 32) for _ in range(2))
-            out[first : first + 32], out[second : second + 32] = out[second : second + 32], out[first : first + 32]
-        elif at < len(out):
-            out[at] = source.randrange(256)
-    return bytes(out)
