@@ -224,3 +224,18 @@ def test_a_key_with_another_root_or_tiny_domain_is_refused(case: Case) -> None:
     ):
         with pytest.raises(EncodingError):
             read_verification_key(json.dumps(key | changes))
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 255, 257, 2**32 - 1])
+def test_a_key_whose_domain_is_no_power_of_two_is_refused(case: Case, size: int) -> None:
+    # Row 27.
+    sections = read_container(write_zkey(case.zkey), b"zkey", (1,)).sections
+    changed = []
+    for section in sections:
+        body = bytearray(section.body)
+        if section.number == 2:
+            assert int.from_bytes(body[80:84], "little") == case.zkey.domain_size
+            body[80:84] = size.to_bytes(4, "little")
+        changed.append((section.number, [bytes(body)]))
+    with pytest.raises(EncodingError):
+        read_zkey(write_container(b"zkey", 1, changed))

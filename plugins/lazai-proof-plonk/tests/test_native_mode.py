@@ -18,6 +18,7 @@ from lazai_proof_plonk.ceremony import insecure_test_powers
 from lazai_proof_plonk.circuit import Builder
 from lazai_proof_plonk.circuit.gadgets.integers import assert_range
 from lazai_proof_plonk.circuit.lay_out import native_circuit, native_witness
+from lazai_proof_plonk.kernels import g1
 from lazai_proof_plonk.kernels.fields import FR
 from lazai_proof_plonk.keys import G2_GENERATOR, Point
 from lazai_proof_plonk.lookup_counts import count_lookups
@@ -310,3 +311,49 @@ def careless_lookup_sum(polynomials: Any, columns: Any, counts: Any, challenges:
     table = fingerprint(fixed["t1"], fixed["t2"], fixed["t3"], challenges)
     steps = FR.sub(FR.mul(fixed["qk"], FR.inverse(looked)), FR.mul(counts, FR.inverse(table)))
     return FR.prefix_sums(steps)[: polynomials.size].copy()
+
+
+def test_a_public_value_that_no_gate_uses_is_bound() -> None:
+    # Row 16: nothing but the copy of the public row holds an unused input.
+    builder = Builder()
+    builder.input("unused", public=True)
+    builder.expose(builder.input("x") * 2)
+    key = native_setup(native_circuit(builder), insecure_test_powers(4))
+    values = native_witness(builder.solve({"unused": 9, "x": 4}))
+    proof, public = NativeProver(key).prove(values, SeededRng(0), CONTEXT)
+    assert public == (9, 8)
+    verify(key.key, public, proof, CONTEXT)
+    for other in (0, 8, 10, ORDER - 9):
+        refuse(key.key, (other, 8), proof)
+
+
+def test_what_decodes_encodes_to_the_same_bytes(case: Case, squares: Squares) -> None:
+    # Row 18: decoding is one to one, so no two byte strings are one proof.
+    for lookups, data in ((False, case.native_proof), (True, squares.prove(9)[0])):
+        decoded = 0
+        for fuzz in cases(300):
+            with fuzz:
+                changed = bytearray(data)
+                for _ in range(fuzz.integer(1, 3)):
+                    changed[fuzz.integer(0, len(data) - 1)] = fuzz.integer(0, 255)
+                try:
+                    found = NativeProof.decode(bytes(changed), lookups)
+                except ProofMalformed:
+                    continue
+                decoded += 1
+                assert found.encode() == bytes(changed)
+        assert decoded > 100
+
+
+def test_an_accepted_proof_cannot_be_turned_into_another(squares: Squares) -> None:
+    # Row 18: the changes that keep a pairing equation of sums true, were the challenges fixed.
+    proof, public = squares.prove(9)
+    parsed, generator = NativeProof.decode(proof, True), (1, 2)
+    moves: list[dict[str, Point]] = []
+    for first, second in (("t_low", "t_mid"), ("a", "b"), ("w", "w_next"), ("z", "s"), ("m", "c")):
+        up, down = g1.add(parsed.points[first], generator), g1.add(parsed.points[second], g1.negate(generator))
+        moves += [{first: up}, {first: up, second: down}, {first: parsed.points[second], second: parsed.points[first]}]
+    moves.append({name: g1.negate(point) for name, point in parsed.points.items()})
+    moves.append({name: g1.multiply(point, 2) for name, point in parsed.points.items()})
+    for move in moves:
+        refuse(squares.key.key, public, evolve(parsed, points=parsed.points | move).encode())
