@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from lazai_proof_stark.air import Air, poseidon2, prove_air, verify_air
 from lazai_proof_stark.air import prove as prover
 from lazai_proof_stark.air.examples.fibonacci import fibonacci, fibonacci_table
 from lazai_proof_stark.air.examples.hash_chain import hash_chain, hash_chain_table
-from lazai_proof_stark.air.examples.memory import Access, memory, memory_publics, memory_table
+from lazai_proof_stark.air.examples.memory import Access, memory, memory_table
 from lazai_proof_stark.air.examples.merkle_path import merkle_path, merkle_path_table
 from lazai_proof_stark.air.expressions import as_expression
 from lazai_proof_stark.air.protocol import shift_at
@@ -116,7 +118,7 @@ def test_a_merkle_path_is_proved_for_its_root() -> None:
 def test_memory_is_proved() -> None:
     found = accesses(64, 1)
 
-    check(memory(6), memory_table(found), memory_publics(found[-1].value))
+    check(memory(6), memory_table(found), [found[-1].value])
 
 
 def test_a_read_of_another_value_is_refused_by_name() -> None:
@@ -270,6 +272,121 @@ def test_constraints_of_every_degree(degree: int) -> None:
     check(air, {"a": values, "b": result})
     with pytest.raises(ProvingFailed, match="row 9"):
         prove_air(air, {"a": values, "b": result + (values == 9)}, DEV)
+
+
+# What both sides know of rows.
+
+
+@pytest.mark.parametrize("period", [1, 2, 8, 64])
+def test_fixed_columns_repeat_their_values(period: int) -> None:
+    values = [(7 * index + 3) % 11 for index in range(period)]
+    air = Air("fixed", ("a", "b"), 6)
+    step = air.fixed("step", values)
+    air.always("here", air.row["a"] - step)
+    air.always("next", air.row["b"] - air.following["step"])
+    repeated = np.array(values * (64 // period))
+    table = {"a": repeated, "b": np.roll(repeated, -1)}
+
+    check(air, table)
+    for name in ("a", "b"):
+        with pytest.raises(ProvingFailed, match="row 5"):
+            prove_air(air, table | {name: table[name] + (np.arange(64) == 5)}, DEV)
+
+
+def test_the_values_of_a_fixed_column_are_part_of_the_computation() -> None:
+    def counting(values: list[int]) -> Air:
+        air = Air("counting", ("a",), 5)
+        air.always("here", air.row["a"] - air.fixed("step", values))
+        return air
+
+    proof = prove_air(counting([1, 2]), {"a": [1, 2] * 16}, DEV)
+    verify_air(counting([1, 2]), [], proof, DEV, 0)
+    for other in ([2, 1], [1, 3], [1, 2, 1, 2], [1]):
+        assert counting(other).digest() != counting([1, 2]).digest()
+        with pytest.raises(ProofRejected):
+            verify_air(counting(other), [], proof, DEV, 0)
+
+
+def test_periodic_selectors_and_boundaries() -> None:
+    air = Air("clock", ("a", "b"), 5)
+    row, following = air.row, air.following
+    starts = air.every(8, offset=7)
+    air.transition("counts", following["a"] - (1 - starts) * (row["a"] + 1))
+    air.boundary("begins", 0, row["a"])
+    air.boundary("in the middle", 11, row["b"] - 5)
+    air.boundary("ends", -1, row["a"] - 7)
+    a, b = np.arange(32) % 8, np.zeros(32, dtype=np.int64)
+    b[11] = 5
+
+    check(air, {"a": a, "b": b})
+    with pytest.raises(ProvingFailed, match="counts"):
+        prove_air(air, {"a": (a + 1) % 8, "b": b}, DEV)
+    with pytest.raises(ProvingFailed, match=r"'in the middle' does not hold in row 11"):
+        prove_air(air, {"a": a, "b": b - b}, DEV)
+
+
+def test_lookups_into_a_fixed_table() -> None:
+    air = Air("squares", ("x", "y", "asked"), 5)
+    number = air.fixed("number", range(32))
+    square = air.fixed("square", [value * value for value in range(32)])
+    air.lookup("square", [air.row["x"], air.row["y"]], [number, square], air.row["asked"])
+    x = np.arange(32) * 7 % 13
+    asked = np.bincount(x, minlength=32)
+
+    check(air, {"x": x, "y": x * x, "asked": asked})
+    with pytest.raises(ProvingFailed, match="left over"):
+        prove_air(air, {"x": x, "y": x * x + (np.arange(32) == 4), "asked": asked}, DEV)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(4, 7), st.randoms(use_true_random=False))
+def test_what_is_known_of_rows_has_the_extension_of_its_rows(variables: int, random) -> None:
+    air = Air("known", ("a",), variables)
+    point = [tuple(random.randrange(P) for _ in range(5)) for _ in range(variables)]
+    period = 1 << random.randrange(variables + 1)
+    known = [
+        air.fixed("list", [random.randrange(P) for _ in range(period)]),
+        air.following["list"],
+        air.at(random.randrange(air.rows)),
+        air.every(period, random.randrange(period)),
+    ]
+    for item in known:
+        values = [f.lift(int(value)) for value in item.on_rows(air.rows)]
+        assert item.at(point) == f.evaluate_multilinear(values, point)
+    assert air.following["list"].on_rows(air.rows).tolist() == np.roll(known[0].on_rows(air.rows), -1).tolist()
+
+
+def test_fixed_columns_and_rows_are_checked_where_they_are_written() -> None:
+    air = Air("fixed", ("a",), 4)
+    for name, values in (("a", [1]), ("b", []), ("b", [1, 2, 3]), ("b", [0] * 32)):
+        with pytest.raises(InvalidProgram, match="fixed column"):
+            air.fixed(name, values)
+    for period, offset in ((3, 0), (0, 0), (32, 0), (4, 4), (4, -1)):
+        with pytest.raises(InvalidProgram, match="period"):
+            air.every(period, offset)
+    for row in (16, -17):
+        with pytest.raises(InvalidProgram, match="no row"):
+            air.at(row)
+    air.fixed("b", [1])
+    with pytest.raises(InvalidProgram, match="no cell"):
+        air.public("b", 0)
+
+
+@pytest.mark.parametrize("state", [fibonacci, hash_chain, merkle_path, memory], ids=lambda f: f.__name__)
+def test_a_computation_is_stated_in_twenty_lines(state: Callable[[int], Air]) -> None:
+    lines = inspect.getsource(state).splitlines()[2:]
+    code = [line for line in lines if line.strip() and not line.strip().startswith("#")]
+    assert len(code) <= 20
+
+
+def test_more_bus_entries_than_a_set_is_sound_for_are_refused() -> None:
+    air = Air("bus", ("a",), 22)
+    for _ in range(5):
+        air.send("bus", [air.row["a"]] * 16, 1)
+    set128 = parameter_set("proven128")
+
+    with pytest.raises(ProofRejected, match="sound for"):
+        verify_air(air, (), b"", set128)
 
 
 @settings(max_examples=10, deadline=None)

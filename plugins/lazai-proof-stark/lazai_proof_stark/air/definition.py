@@ -10,12 +10,13 @@ from lazai_core.api.encoding import Writer, domain_hash
 from lazai_core.api.errors import InvalidProgram
 
 from ..field import P
-from .expressions import Cell, Expression, NotLast, Operand, as_expression
+from .expressions import Cell, Expression, Known, Operand, as_expression
 from .tape import Tape, compile_tape
 
 DEGREE_MAX = 8
 LOG_ROWS_MIN, LOG_ROWS_MAX = 4, 22
 COLUMNS_MAX = 1 << 12
+CONSTRAINTS_MAX, PUBLICS_MAX = 1 << 16, 1 << 16
 TUPLE_MAX = 16
 
 
@@ -64,14 +65,55 @@ class Air:
         self.publics: list[PublicCell] = []
         self._buses: dict[str, int] = {}
         self._tapes: dict[tuple[int, ...], tuple[Tape, Tape, bytes]] = {}
-        self.row: Mapping[str, Expression] = {c: Cell(1, i, False) for i, c in enumerate(self.columns)}
-        self.following: Mapping[str, Expression] = {c: Cell(1, i, True) for i, c in enumerate(self.columns)}
-        self.not_last: Expression = NotLast(1)
+        self._row: dict[str, Expression] = {c: Cell(1, i, False) for i, c in enumerate(self.columns)}
+        self._following: dict[str, Expression] = {c: Cell(1, i, True) for i, c in enumerate(self.columns)}
+        self.not_last: Expression = 1 - self.at(-1)
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return 1 << self.log_rows
+
+    @property
+    def row(self) -> Mapping[str, Expression]:
+        """Cells of a row by column, fixed ones included."""
+        return self._row
+
+    @property
+    def following(self) -> Mapping[str, Expression]:
+        """Cells of the next row; the first row follows the last."""
+        return self._following
+
+    def fixed(self, name: str, values: Sequence[int]) -> Expression:
+        """A column that both sides know and the prover does not commit to: `values` again and again.
+
+        Their number is a power of two, at most that of the rows. The verifier's work grows with it.
+        """
+        count = len(values)
+        if name in self._row or not 1 <= count <= self.rows or count & (count - 1):
+            raise InvalidProgram(
+                f"{self.name}: the fixed column {name!r} needs a name of its own and a power of two of values, "
+                f"at most {self.rows}, got {count}"
+            )
+        reduced = tuple(int(value) % P for value in values)
+        self._row[name] = Known(1, 0, reduced)
+        self._following[name] = Known(1, 0, (*reduced[1:], reduced[0]))
+        return self._row[name]
+
+    def at(self, row: int) -> Expression:
+        """1 in one row, 0 in the others; -1 is the last."""
+        return Known(1, self._place(row))
+
+    def every(self, period: int, offset: int = 0) -> Expression:
+        """1 in rows offset, offset + period, ... and 0 in the others; the period is a power of two."""
+        if not 1 <= period <= self.rows or period & (period - 1) or not 0 <= offset < period:
+            raise InvalidProgram(f"{self.name}: no period {period} with offset {offset} fits {self.rows} rows")
+        return Known(1, 0, tuple(int(place == offset) for place in range(period)))
+
+    def _place(self, row: int) -> int:
+        if not -self.rows <= row < self.rows:
+            raise InvalidProgram(f"{self.name}: there is no row {row}")
+        return row % self.rows
 
     def always(self, name: str, expression: Expression) -> None:
         """`expression` is zero in every row; the row after the last one is the first."""
@@ -81,7 +123,13 @@ class Air:
         """`expression` is zero in every row that has a next one."""
         self._add(Constraint(name=name, expression=expression, is_transition=True))
 
+    def boundary(self, name: str, row: int, expression: Operand) -> None:
+        """`expression` is zero in one row; -1 is the last. Values of the statement are `public` instead."""
+        self.always(name, self.at(row) * as_expression(expression))
+
     def _add(self, constraint: Constraint) -> None:
+        if len(self.constraints) >= CONSTRAINTS_MAX:
+            raise InvalidProgram(f"{self.name}: at most {CONSTRAINTS_MAX} constraints are possible")
         if not 1 <= constraint.degree <= DEGREE_MAX:
             where = f"{self.name}, {constraint.name}"
             raise InvalidProgram(f"{where}: degree {constraint.degree} is not in 1 to {DEGREE_MAX}")
@@ -89,10 +137,12 @@ class Air:
 
     def public(self, column: str, row: int) -> None:
         """The cell's value is part of the statement; -1 is the last row."""
-        place = row % self.rows if -self.rows <= row < self.rows else -1
-        if column not in self.row or place < 0:
-            raise InvalidProgram(f"{self.name}: there is no cell {row} in a column {column!r}")
-        self.publics.append(PublicCell(column=self.columns.index(column), row=place))
+        if column not in self.columns or not -self.rows <= row < self.rows or len(self.publics) >= PUBLICS_MAX:
+            raise InvalidProgram(
+                f"{self.name}: there is no cell {row} in a committed column {column!r}, or there are {PUBLICS_MAX} "
+                "public cells"
+            )
+        self.publics.append(PublicCell(column=self.columns.index(column), row=self._place(row)))
 
     def lookup(
         self,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Union
 
+import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
-from ..field import P
+from .. import scalars as f
+from ..field import DEGREE, Extension, P
+from ..kernels.canonical import evaluate_entries
 
 ADD, SUBTRACT, MULTIPLY = 0, 1, 2
 Operand = Union["Expression", int]
@@ -56,8 +61,40 @@ class Cell(Expression):
 
 
 @frozen(eq=False)
-class NotLast(Expression):
-    """1 in every row but the last, where it is 0."""
+class Known(Expression):
+    """What both sides know of every row: `values` again and again, or, without values, 1 in row `row` and 0 elsewhere.
+
+    The number of values is a power of two. Equal ones are the same input of a tape.
+    """
+
+    row: int
+    values: tuple[int, ...] = ()
+
+    @property
+    def identity(self) -> tuple[int, tuple[int, ...]]:
+        """What it is equal by."""
+        return self.row, self.values
+
+    def on_rows(self, rows: int) -> NDArray[np.int64]:
+        """Its value in every row."""
+        if self.values:
+            return np.tile(np.array(self.values, dtype=np.int64), rows // len(self.values))
+        found = np.zeros(rows, dtype=np.int64)
+        found[self.row] = 1
+        return found
+
+    def at(self, point: Sequence[Extension]) -> Extension:
+        """The multilinear extension: a repeated list depends on the lowest variables only."""
+        if len(self.values) == 1:
+            return f.lift(self.values[0])
+        if self.values:
+            entries = np.zeros((len(self.values), DEGREE), dtype=np.int64)
+            entries[:, 0] = self.values
+            period = len(self.values).bit_length() - 1
+            a, b, c, d, e = evaluate_entries(entries, np.array(point[:period], dtype=np.int64)).tolist()
+            return (a, b, c, d, e)
+        place = [f.ONE if self.row >> bit & 1 else f.ZERO for bit in range(len(point))]
+        return f.eq(place, point)
 
 
 @frozen(eq=False)

@@ -45,6 +45,13 @@ def begin(air: Air, publics: Sequence[int], parameters: ParameterSet) -> Transcr
             f"{air.name}: {air.rows} rows of {len(air.columns)} columns are more than "
             f"2^{parameters.activation_variables_max} cells, what parameter set {parameters.name} is sound for"
         )
+    tuples = max((len(entry.values) for entry in air.entries), default=1)
+    leaves = air.log_rows + bus_code(air).log_entries + max(0, (tuples - 1).bit_length() - 2)
+    if air.entries and leaves > parameters.leaf_variables_max:
+        raise InvalidProgram(
+            f"{air.name}: {len(air.entries)} entries of buses in {air.rows} rows are more than parameter set "
+            f"{parameters.name} is sound for"
+        )
     transcript.absorb("computation", air.digest())
     transcript.absorb("public", Writer().sequence(publics, lambda w, value: w.u32(value)).finish())
     return transcript
@@ -86,11 +93,6 @@ class BusCode:
 def bus_code(air: Air) -> BusCode:
     """The tape of all bus entries."""
     return BusCode(entries=tuple(air.entries), tape=air.bus_tape())
-
-
-def not_last_at(point: Sequence[Extension]) -> Extension:
-    """1 - prod of the coordinates: the selector's multilinear extension."""
-    return f.subtract(f.ONE, f.multiply_all(point))
 
 
 def shift_at(z: Sequence[Extension], x: Sequence[Extension]) -> Extension:
@@ -177,9 +179,9 @@ def bus_columns(code: BusCode) -> tuple[int, ...]:
     return tuple(column for column, _ in code.tape.cells)
 
 
-def bus_inputs(code: BusCode, values: Sequence[Extension], point: Sequence[Extension]) -> list[Extension]:
-    """Inputs of the bus tape at a row point."""
-    return [*values, not_last_at(point)] if code.tape.uses_not_last else list(values)
+def inputs_at(tape: Tape, values: Sequence[Extension], point: Sequence[Extension]) -> list[Extension]:
+    """Inputs of a tape at a row point: the claimed cells, and what both sides know there."""
+    return [*values, *(item.at(point) for item in tape.known)]
 
 
-__all__ = ["BusCode", "Claims", "begin", "bus_code", "log_columns", "shift_at"]
+__all__ = ["BusCode", "Claims", "begin", "bus_code", "inputs_at", "log_columns", "shift_at"]

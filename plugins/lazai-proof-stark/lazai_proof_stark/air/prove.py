@@ -15,7 +15,6 @@ from ..commitment import commit, open_weighted
 from ..field import DEGREE, Extension, P
 from ..fractions import eq_tables, prove_zero_sum
 from ..kernels.arrays import (
-    MONTGOMERY,
     Words,
     extension_array,
     extension_values,
@@ -30,7 +29,7 @@ from ..parameters import ParameterSet
 from ..workers import split
 from .definition import Air
 from .kernels import base_round, broken_block, extension_round
-from .protocol import BusCode, Claims, begin, bus_code, bus_columns, log_columns, not_last_at
+from .protocol import BusCode, Claims, begin, bus_code, bus_columns, log_columns
 from .tape import Tape
 
 Column = NDArray[np.int64]
@@ -93,8 +92,8 @@ def _inputs(air: Air, tape: Tape, table: Column) -> Column:
     inputs = np.empty((tape.inputs, air.rows), dtype=np.int64)
     for index, (column, is_next) in enumerate(tape.cells):
         inputs[index] = np.roll(table[column], -1) if is_next else table[column]
-    if tape.uses_not_last:
-        inputs[-1], inputs[-1, -1] = 1, 0
+    for index, item in enumerate(tape.known):
+        inputs[len(tape.cells) + index] = item.on_rows(air.rows)
     return inputs
 
 
@@ -103,8 +102,8 @@ def _input_words(air: Air, tape: Tape, cells: Words) -> Words:
     words = np.empty((tape.inputs, air.rows), dtype=np.uint32)
     for index, (column, is_next) in enumerate(tape.cells):
         words[index] = np.roll(cells[column], -1) if is_next else cells[column]
-    if tape.uses_not_last:
-        words[-1], words[-1, -1] = MONTGOMERY, 0
+    for index, item in enumerate(tape.known):
+        words[len(tape.cells) + index] = to_montgomery(item.on_rows(air.rows))
     return words
 
 
@@ -292,7 +291,7 @@ class _Constraints:
         self.base, self.rows = None, half
 
     def cells(self) -> list[Extension]:
-        """The values at the end, those of the selector left out."""
+        """The values at the end, what is known of rows left out."""
         count = len(self.tape.cells)
         return [extension_values(self.values[index], 1)[0] for index in range(count)]
 
@@ -343,4 +342,4 @@ def _rotated(rows: Words) -> Words:
     return np.ascontiguousarray(flat.reshape(-1, LANES, DEGREE).transpose(0, 2, 1))
 
 
-__all__ = ["not_last_at", "prove_air", "public_values"]
+__all__ = ["prove_air", "public_values"]

@@ -13,18 +13,18 @@ from lazai_core.api.encoding import Writer
 
 from .. import scalars as f
 from ..field import Extension, P
-from .expressions import ADD, MULTIPLY, SUBTRACT, Cell, Expression, NotLast, Number, Operation
+from .expressions import ADD, MULTIPLY, SUBTRACT, Cell, Expression, Known, Number, Operation
 
 
 @frozen(kw_only=True, eq=False)
 class Tape:
-    """Registers: the inputs (`cells`, then `not_last` where it is used), the constants, then work registers.
+    """Registers: the inputs (`cells`, then what is `known` of rows), the constants, then work registers.
 
     `code` int32[k, 4] holds (kind, result, left, right); `outputs` are registers. Work registers are used again.
     """
 
     cells: tuple[tuple[int, bool], ...]
-    uses_not_last: bool
+    known: tuple[Known, ...]
     constants: tuple[int, ...]
     code: NDArray[np.int32] = field(repr=False)
     outputs: tuple[int, ...] = field(repr=False)
@@ -33,11 +33,14 @@ class Tape:
     @property
     def inputs(self) -> int:
         """Registers that are filled from the table."""
-        return len(self.cells) + self.uses_not_last
+        return len(self.cells) + len(self.known)
 
     def write(self, writer: Writer) -> None:
         """Append canonical bytes."""
-        writer.sequence(self.cells, lambda w, cell: w.u32(cell[0]).boolean(cell[1])).boolean(self.uses_not_last)
+        writer.sequence(self.cells, lambda w, cell: w.u32(cell[0]).boolean(cell[1]))
+        writer.sequence(
+            self.known, lambda w, item: w.u32(item.row).sequence(item.values, lambda v, value: v.u32(value))
+        )
         writer.sequence(self.constants, lambda w, value: w.u32(value))
         writer.bytes_(self.code.astype("<i4").tobytes())
         writer.sequence(self.outputs, lambda w, register: w.u32(register))
@@ -70,11 +73,12 @@ def compile_tape(expressions: Sequence[Expression], columns: int) -> Tape:
     order = _ordered(expressions)
     cells = sorted({(node.is_next, node.column) for node in order if isinstance(node, Cell)})
     assert all(column < columns for _, column in cells), "expressions belong to their table"
-    uses_not_last = any(isinstance(node, NotLast) for node in order)
+    known = {node.identity: node for node in reversed(order) if isinstance(node, Known)}
+    known_places = {identity: len(cells) + index for index, identity in enumerate(sorted(known))}
     constants = sorted({node.value for node in order if isinstance(node, Number)})
     places: dict[int, int] = {}
     cell_places = {cell: index for index, cell in enumerate(cells)}
-    first_constant = len(cells) + uses_not_last
+    first_constant = len(cells) + len(known)
     constant_places = {value: first_constant + index for index, value in enumerate(constants)}
     last_use: dict[int, int] = {}
     for index, node in enumerate(order):
@@ -88,8 +92,8 @@ def compile_tape(expressions: Sequence[Expression], columns: int) -> Tape:
     for index, node in enumerate(order):
         if isinstance(node, Cell):
             places[id(node)] = cell_places[node.is_next, node.column]
-        elif isinstance(node, NotLast):
-            places[id(node)] = len(cells)
+        elif isinstance(node, Known):
+            places[id(node)] = known_places[node.identity]
         elif isinstance(node, Number):
             places[id(node)] = constant_places[node.value]
         else:
@@ -106,7 +110,7 @@ def compile_tape(expressions: Sequence[Expression], columns: int) -> Tape:
             code.append((node.kind, place, left, right))
     return Tape(
         cells=tuple((column, is_next) for is_next, column in cells),
-        uses_not_last=uses_not_last,
+        known=tuple(known[identity] for identity in sorted(known)),
         constants=tuple(constants),
         code=np.array(code, dtype=np.int32).reshape(-1, 4),
         outputs=tuple(places[id(node)] for node in expressions),

@@ -13,7 +13,7 @@ from ..fractions import check_zero_sum
 from ..messages import Receiver
 from ..parameters import ParameterSet
 from .definition import Air
-from .protocol import BusCode, Claims, begin, bus_code, bus_columns, bus_inputs, log_columns, not_last_at
+from .protocol import BusCode, Claims, begin, bus_code, bus_columns, inputs_at, log_columns
 from .tape import Tape
 
 SECURITY_BITS_MIN = 100
@@ -61,7 +61,7 @@ def _check_buses(
     rows, high = claim.point[: air.log_rows], claim.point[air.log_rows :]
     columns = bus_columns(code)
     values = channel.receive_elements("bus cells", len(columns))
-    outputs = code.tape.on_elements(bus_inputs(code, values, rows))
+    outputs = code.tape.on_elements(inputs_at(code.tape, values, rows))
     weights = f.eq_vector(high)
     numerator, denominator = f.ZERO, f.sum_all(weights[len(code.entries) :])
     for weight, (p, q) in zip(weights, code.fractions(outputs, alpha, beta), strict=False):
@@ -75,21 +75,20 @@ def _check_buses(
 def _check_constraints(air: Air, tape: Tape, channel: Receiver) -> tuple[list[Extension], list[Extension]]:
     mix = channel.challenge("constraints")
     z = channel.challenges("rows", air.log_rows)
-    inverses = f.invert_all(z)
+    if f.ZERO in z:
+        raise ProofRejected("a challenge is zero", check="constraints")
     value, bound = f.ZERO, []
-    for coordinate, inverse in zip(reversed(z), reversed(inverses), strict=True):
+    for inverse in reversed(f.invert_all(z)):
         sent = channel.receive_elements("round", air.degree)
         r = channel.challenge("round")
         # (1 - z) H(0) + z H(1) = value gives H(1), which is not sent.
         at_one = f.add(sent[0], f.multiply(f.subtract(value, sent[0]), inverse))
         value = interpolate([sent[0], at_one, *sent[1:]], r)
         bound.append(r)
-        del coordinate
     point = list(reversed(bound))
     values = channel.receive_elements("cells", len(tape.cells))
-    inputs = [*values, not_last_at(point)] if tape.uses_not_last else values
     total, power = f.ZERO, f.ONE
-    for output in tape.on_elements(inputs):
+    for output in tape.on_elements(inputs_at(tape, values, point)):
         total, power = f.add(total, f.multiply(power, output)), f.multiply(power, mix)
     if total != value:
         raise ProofRejected("the cells do not fulfil the combined constraint", check="constraints")

@@ -18,20 +18,8 @@ from lazai_core.api.errors import InvalidInput
 
 from ..definition import Air
 
-COLUMNS = (
-    "time",
-    "address",
-    "value",
-    "is_write",
-    "sorted_time",
-    "sorted_address",
-    "sorted_value",
-    "sorted_is_write",
-    "same",
-    "gap",
-    "number",
-    "asked",
-)
+OWN = ("address", "value", "is_write")
+COLUMNS = (*OWN, "sorted_time", *(f"sorted_{name}" for name in OWN), "same", "gap", "asked")
 
 
 @frozen
@@ -44,36 +32,27 @@ class Access:
 
 
 def memory(log_rows: int) -> Air:
-    """Addresses below the number of rows; the first access of an address is a write."""
+    """As many accesses as rows; the first access of an address is a write, and the last one's value is public."""
     air = Air("memory", COLUMNS, log_rows)
-    row, following = air.row, air.following
-    same = row["same"]
-    later = following["sorted_time"] - row["sorted_time"]
-    further = following["sorted_address"] - row["sorted_address"]
-    air.always("write flag", row["is_write"] * (row["is_write"] - 1))
-    air.always("same flag", same * (same - 1))
-    air.transition("time", following["time"] - row["time"] - 1)
-    air.transition("number", following["number"] - row["number"] - 1)
+    time = air.fixed("time", range(air.rows))
+    row, following, same = air.row, air.following, air.row["same"]
+    further, reads = following["sorted_address"] - row["sorted_address"], 1 - following["sorted_is_write"]
+    for flag in ("is_write", "same"):
+        air.always(f"{flag} is 0 or 1", row[flag] * (row[flag] - 1))
     # `same` speaks of this row and the next: the address stays, or it grows by gap + 1.
     air.transition("same address", same * further)
-    air.transition("gap", row["gap"] - same * (later - 1) - (1 - same) * (further - 1))
-    reads = 1 - following["sorted_is_write"]
+    later = following["sorted_time"] - row["sorted_time"]
+    air.transition("gap", row["gap"] + 1 - same * later - (1 - same) * further)
     air.transition("read repeats", same * reads * (following["sorted_value"] - row["sorted_value"]))
     air.transition("first is a write", (1 - same) * reads)
-    names = ("time", "address", "value", "is_write")
-    air.permutation("order", [row[name] for name in names], [row[f"sorted_{name}"] for name in names])
+    air.boundary("begins with a write", 0, 1 - row["sorted_is_write"])
+    air.permutation("order", [time, *(row[n] for n in OWN)], [row["sorted_time"], *(row[f"sorted_{n}"] for n in OWN)])
     # Gaps and addresses are numbers below the number of rows, so that no order wraps around p.
-    air.send("below rows", [row["gap"]], 1)
-    air.send("below rows", [row["sorted_address"]], 1)
-    air.send("below rows", [row["number"]], -row["asked"])
-    for column, place in (("time", 0), ("number", 0), ("sorted_is_write", 0), ("value", -1)):
-        air.public(column, place)
+    for name in ("gap", "sorted_address"):
+        air.send("below rows", [row[name]], 1)
+    air.send("below rows", [time], -row["asked"])
+    air.public("value", -1)
     return air
-
-
-def memory_publics(last_value: int) -> list[int]:
-    """Time and numbers begin with 0, the first access is a write, and the last access has this value."""
-    return [0, 0, 1, last_value]
 
 
 def memory_table(accesses: Sequence[Access]) -> dict[str, NDArray[np.int64]]:
@@ -89,12 +68,6 @@ def memory_table(accesses: Sequence[Access]) -> dict[str, NDArray[np.int64]]:
         same[index] = int(address == next_address)
         gap[index] = (next_time - time if same[index] else next_address - address) - 1
     asked = Counter([*gap, *(entry[1] for entry in ordered)])
-    columns = [
-        *zip(*rows, strict=True),
-        *zip(*ordered, strict=True),
-        same,
-        gap,
-        range(count),
-        [asked[number] for number in range(count)],
-    ]
+    own = list(zip(*rows, strict=True))[1:]
+    columns = [*own, *zip(*ordered, strict=True), same, gap, [asked[number] for number in range(count)]]
     return {name: np.array(list(column), dtype=np.int64) for name, column in zip(COLUMNS, columns, strict=True)}
