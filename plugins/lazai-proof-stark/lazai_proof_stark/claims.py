@@ -140,6 +140,14 @@ def merged_products(pulled: Pulled) -> list[ProductTerm]:
     return [product_term(node, term) for node, term in found.values()]
 
 
+@frozen(kw_only=True, eq=False)
+class OperandShare:
+    """One operand: its mixed value less the public part, and the leaves that add up to that."""
+
+    value: Extension
+    leaves: tuple[tuple[Leaf, Term], ...]
+
+
 def operand_claims(
     products: Sequence[ProductTerm],
     point: Sequence[Extension],
@@ -147,8 +155,12 @@ def operand_claims(
     mix: Extension,
     context: Context,
     into: Pulled,
+    shares: list[OperandShare] | None = None,
 ) -> Extension:
-    """Add both operands of every product at the sumcheck's point; gives what they must add up to."""
+    """Add both operands of every product at the sumcheck's point; gives what they must add up to.
+
+    A prover also asks for each operand's share.
+    """
     target, power = f.ZERO, f.ONE
     for product, (left, right) in zip(products, values, strict=True):
         part = tuple(point[: product.variables])
@@ -156,8 +168,13 @@ def operand_claims(
             (product.node.left, product.left_term(part), left),
             (product.node.right, product.right_term(part), right),
         ):
+            first, public = len(into.leaves), into.value
             pull_back(node, term.scaled(power), context, into)
-            target = f.add(target, f.multiply(power, value))
+            mixed = f.multiply(power, value)
+            target = f.add(target, mixed)
+            if shares is not None:
+                rest = f.subtract(mixed, f.subtract(into.value, public))
+                shares.append(OperandShare(value=rest, leaves=tuple(into.leaves[first:])))
             power = f.multiply(power, mix)
     return target
 

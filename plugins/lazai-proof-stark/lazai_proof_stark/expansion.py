@@ -23,6 +23,9 @@ from .kernels.operands import COLUMNS_A_BLOCK, fold_rows, residue_words
 from .workers import split
 
 LANES = 16
+LIMB_BITS, LIMB_MASK = 16, (1 << 16) - 1
+FOLD_CELLS_MIN = 1 << 21
+"""Smaller operands are folded faster than a thread wakes up."""
 
 
 def k_words(values: KArray) -> Words:
@@ -153,17 +156,28 @@ def fold_operand(values: IntArray, order: Sequence[int], kept: Sequence[int], we
     """sum over the axes `order` of values * weights `[cells of order, 5]`: `[extents of kept ..., 5]`, canonical."""
     extents = [values.shape[axis] for axis in kept]
     flat = np.ascontiguousarray(np.transpose(values, [*order, *kept])).reshape(len(weights), -1)
-    flat = _narrow(flat)
-    top = int(np.iinfo(flat.dtype).max) if flat.dtype.itemsize <= 4 else max(int(np.abs(flat).max(initial=0)), 1)
-    if top >= P:
-        flat, top = flat % P, P
-    rows = max(1, (1 << 62) // ((1 << 31) * top))
+    folded = _folded(_narrow(flat), np.ascontiguousarray(weights, dtype=np.int32))
+    return np.ascontiguousarray(folded.T).reshape(*extents, DEGREE)
+
+
+def _folded(flat: NDArray[Any], weights: NDArray[np.int32]) -> KArray:
+    """sum over rows of weights[i] flat[i, j], `[5, m]`; wide integers as residues, those in two limbs."""
+    if flat.dtype.itemsize > 2:
+        top = max(int(flat.max(initial=0)), -int(flat.min(initial=0)))
+        if top >= P:
+            flat, top = flat % P, P
+        if top >> 28:
+            low, high = _folded(flat & LIMB_MASK, weights), _folded(flat >> LIMB_BITS, weights)
+            return np.asarray((low + (high << LIMB_BITS)) % P)
+        flat = flat.astype(np.int32, copy=False)
+    else:
+        top = 1 << (8 * flat.dtype.itemsize - 1)
+    rows = (1 << 62) // ((1 << 31) * max(top, 1))
     total = np.empty((DEGREE, flat.shape[1]), dtype=np.int64)
-    weights = np.ascontiguousarray(weights)
     split(
         flat.shape[1],
         lambda begin, end: fold_rows(flat, weights, rows, total, begin, end),
         multiple=COLUMNS_A_BLOCK,
-        smallest=COLUMNS_A_BLOCK if len(weights) * flat.shape[1] > 1 << 19 else 1 << 62,
+        smallest=COLUMNS_A_BLOCK if flat.size > FOLD_CELLS_MIN else 1 << 62,
     )
-    return np.ascontiguousarray(total.T).reshape(*extents, DEGREE)
+    return total

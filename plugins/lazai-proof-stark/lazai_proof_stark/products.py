@@ -50,11 +50,8 @@ def folded_operand(product: ProductTerm, side: str, values: IntArray | KArray, i
     if not in_extension:
         folded = fold_operand(values, order, kept, weights)
     else:
-        folded = np.zeros((*[shape[axis] for axis in kept], DEGREE), dtype=np.int64)
-        for power in range(DEGREE):
-            unit = karray.scalar(tuple(int(power == i) for i in range(DEGREE)))  # type: ignore[arg-type]
-            plane = fold_operand(values[..., power], order, kept, weights)
-            folded = karray.add(folded, karray.multiply(plane, unit))
+        planes = fold_operand(values, order, [*kept, values.ndim - 1], weights)
+        folded = karray.product_of_planes(planes)
     return padded_letters(product, folded)
 
 

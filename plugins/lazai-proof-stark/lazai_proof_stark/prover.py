@@ -14,7 +14,7 @@ from lazai_core.api.proof import Statement
 from . import scalars as f
 from .circuit import karray
 from .circuit.check import has_challenge
-from .circuit.functional import Term, merged
+from .circuit.functional import Sparse, Term, merged
 from .circuit.karray import IntArray, KArray
 from .circuit.layout import Layout
 from .circuit.nodes import Broadcast, Node, Powers, Reshape, Sum
@@ -24,6 +24,7 @@ from .circuit.witness import Values, Witness, make_witness
 from .claims import (
     CommittedClaims,
     LookupChallenges,
+    OperandShare,
     by_commitment,
     equality_claims,
     equality_variables,
@@ -146,21 +147,25 @@ class _Run:
         claim = self.steps.prove_zero_sum(numerators, denominators, self.channel)
         mix, equality_mix = self.channel.challenges("claims", 2)
         point = self.channel.challenges("equalities", equality_variables(self.circuit))
-        lookup_claims(self.leaves, self.lookup_challenges, claim, mix, self.context, self.first)
+        self.target = lookup_claims(self.leaves, self.lookup_challenges, claim, mix, self.context, self.first)
         equality_claims(self.circuit, point, equality_mix, self.context, self.first)
 
     def products(self) -> None:
-        merged = merged_leaves(self.first)
-        self.first_claims = by_commitment(merged)
+        self.first_claims = by_commitment(merged_leaves(self.first))
         products = merged_products(self.first)
-        self.channel.send_elements("sums", [claimed_sum(claims, self.values) for claims in self.first_claims])
         stacks = make_stacks(products, self.context)
+        # The claims add up to the target, so A's share is what is left: its functionals need not be evaluated.
+        weight_sum = claimed_sum(self.first_claims[1], self.values)
+        known = f.sum_all([self.first.value, weight_sum, *(stack.delayed for stack in stacks)])
+        self.channel.send_elements("sums", [f.subtract(self.target, known), weight_sum])
         point, operands = prove_products(products, stacks, self.channel)
         mix = self.channel.challenge("operands")
-        operand_claims(products, point, operands, mix, self.context, self.second)
+        shares: list[OperandShare] = []
+        operand_claims(products, point, operands, mix, self.context, self.second, shares)
         assert not self.second.products, "operands of products are linear forms"
         self.second_claims = by_commitment(merged_leaves(self.second))
-        self.channel.send_elements("operand sum", [claimed_sum(self.second_claims[0], self.values)])
+        total = f.sum_all([activation_share(share, self.values) for share in shares])
+        self.channel.send_elements("operand sum", [total])
         self.join = self.channel.challenge("join")
 
     def open_activations(self) -> None:
@@ -189,6 +194,12 @@ def claimed_sum(claims: CommittedClaims, values: Values) -> Extension:
     return f.sum_all([apply_term(term, values.array(leaf)) for leaf, term in claims.terms])
 
 
+def activation_share(share: OperandShare, values: Values) -> Extension:
+    """What columns of A contribute to an operand's value."""
+    claims, others = by_commitment(share.leaves)
+    return claimed_sum(claims, values) if others.terms else share.value
+
+
 def apply_term(term: Term, array: IntArray) -> Extension:
     """One functional on one integer tensor: the largest factor's axes are folded away first."""
     wide = [axis for axis, extent in enumerate(array.shape) if extent > 1]
@@ -198,7 +209,11 @@ def apply_term(term: Term, array: IntArray) -> Extension:
     kept = [axis for axis in wide if axis not in first.axes]
     squeezed = array.reshape([array.shape[axis] for axis in wide])
     places = {axis: place for place, axis in enumerate(wide)}
-    folded = fold_operand(squeezed, [places[a] for a in first.axes], [places[a] for a in kept], first.dense())
+    if isinstance(first, Sparse) and len(first.axes) == 1:
+        squeezed, weights = squeezed.take(first.indices, axis=places[first.axes[0]]), first.weights
+    else:
+        weights = first.dense()
+    folded = fold_operand(squeezed, [places[a] for a in first.axes], [places[a] for a in kept], weights)
     if not kept:
         return f.multiply(term.coefficient, karray.element(folded.reshape(DEGREE)))
     rest = merged(others, kept, [array.shape[axis] for axis in kept])

@@ -88,6 +88,21 @@ def evaluate(values: KArray, point: Sequence[Extension]) -> Extension:
     return element(evaluate_entries(_flat(values), point_array(point)))
 
 
+def product_of_planes(planes: NDArray[np.int64]) -> KArray:
+    """Of the products of coefficients `[..., 5, 5]`, those of X^i X^j at [i, j], the element of K they add up to."""
+    c = np.zeros((*planes.shape[:-2], 2 * DEGREE - 1), dtype=np.int64)
+    for power in range(DEGREE):
+        c[..., power : power + DEGREE] += planes[..., power, :]
+    found = c[..., :DEGREE].copy()
+    # X^5 = 1 - X^2, X^6 = X - X^3, X^7 = X^2 - X^4, X^8 = X^3 + X^2 - 1.
+    found[..., 0] += c[..., 5] - c[..., 8]
+    found[..., 1] += c[..., 6]
+    found[..., 2] += c[..., 7] + c[..., 8] - c[..., 5]
+    found[..., 3] += c[..., 8] - c[..., 6]
+    found[..., 4] -= c[..., 7]
+    return found % P
+
+
 def powers(base: Extension, count: int) -> KArray:
     """1, base, base^2, ..., shape `[count, 5]`."""
     result = [scalar((1, 0, 0, 0, 0))]
