@@ -1,8 +1,8 @@
 """Committed blocks with receipts, certificates and indices in a key-value store.
 
 Keys: `h` head height; `b` + height block; `n` + hash height; `r` + height receipts; `t` + transaction hash place;
-`i` + height hash; `e` + height header; `c` + height certificate; `v` + hash validator set; `g` genesis hash. Heights
-are u64. State nodes live beside them under `s`.
+`i` + height hash; `e` + height header; `c` + height certificate; `v` + hash validator set; `g` genesis hash;
+`f` first height from which on all blocks are here. Heights are u64. State nodes live beside them under `s`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .receipts import Receipt
 
 HEAD_KEY = b"h"
 GENESIS_KEY = b"g"
+FIRST_KEY = b"f"
 STATE_PREFIX = b"s"
 _RECEIPT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -55,9 +56,18 @@ class ChainHistory:
         data = self._store.get(GENESIS_KEY)
         return None if data is None else Hash32(data)
 
+    def first_height(self) -> Height:
+        """The lowest height from which on all blocks are here; 0 unless the chain began from a snapshot."""
+        data = self._store.get(FIRST_KEY)
+        return Height(0 if data is None else int.from_bytes(data, "big"))
+
+    def block_bytes(self, height: int) -> bytes | None:
+        """The canonical bytes of the block at `height`, as they are stored."""
+        return self._store.get(_height_key(b"b", height)) if 0 <= height < 2**64 else None
+
     def block(self, height: int) -> Block | None:
         """The block at `height`. Raises StorageError when what is stored is not a block."""
-        data = self._store.get(_height_key(b"b", height)) if 0 <= height < 2**64 else None
+        data = self.block_bytes(height)
         if data is None:
             return None
         try:

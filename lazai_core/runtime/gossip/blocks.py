@@ -15,13 +15,12 @@ from lazai_core.api.needs import NodeIdentity
 from lazai_core.api.network import PeerFault, PeerId
 from lazai_core.api.types import Address, Hash32, Height
 from lazai_core.chain.block import Block, BlockHeader
-from lazai_core.runtime.peering import HostPort
 
 from .assembly import Assembly
 from .body import body_fits
 from .bounds import Recent, Seen
 from .part_set import Part, PartSet, WantParts, parts_digest
-from .peers import PeerState, PeerTable
+from .peers import HostOf, PeerState, PeerTable
 from .wire import Topic
 
 log = structlog.get_logger(__name__)
@@ -43,13 +42,14 @@ class _Want:
     block_id: Hash32
     arrived: Callable[[PeerId, Block], None]
     asked: list[PeerId] = field(factory=list)
+    outstanding: int = 0
     missing_before: int | None = None
 
 
 class BlockRoom:
     """Parts of the blocks of two heights, and of those that are wanted."""
 
-    def __init__(self, peers: PeerTable, identity: NodeIdentity, host: Callable[[], HostPort]) -> None:
+    def __init__(self, peers: PeerTable, identity: NodeIdentity, host: HostOf) -> None:
         self._peers = peers
         self._identity = identity
         self._host = host
@@ -227,6 +227,14 @@ class BlockRoom:
         self._forward(state, part, assembly)
         if assembly.is_whole:
             self._complete(state, key, assembly)
+        elif key[0] in self._wants:
+            self._ask_on(state, self._wants[key[0]], assembly)
+
+    def _ask_on(self, state: PeerState, want: _Want, assembly: Assembly) -> None:
+        """A peer has sent as much as it sends for one request: ask it for more."""
+        want.outstanding -= 1
+        if not want.outstanding and state.peer in want.asked:
+            self._ask(state, want, assembly)
 
     def _make_room(self, size_bytes: int, key: Key) -> bool:
         """Blocks that nobody waits for give way, the oldest first."""
@@ -280,8 +288,15 @@ class BlockRoom:
 
     # What does not come by itself.
 
-    def want(self, height: Height, block_id: Hash32, arrived: Callable[[PeerId, Block], None] | None = None) -> None:
-        """Bring a block here; `arrived` hears of it, or the host."""
+    def want(
+        self,
+        height: Height,
+        block_id: Hash32,
+        arrived: Callable[[PeerId, Block], None] | None = None,
+        *,
+        first: PeerId | None = None,
+    ) -> None:
+        """Bring a block here; `arrived` hears of it, or the host. `first` is asked at once."""
         if block_id in self._wants:
             return
         if len(self._wants) >= WANTED_MAX:
@@ -295,6 +310,9 @@ class BlockRoom:
                 return
         want = _Want(height=height, block_id=block_id, arrived=tell)
         self._wants[block_id] = want
+        state = None if first is None else self._peers.get(first)
+        if state is not None:
+            self._ask(state, want, self._best(block_id))
         self._peers.later(self._peers.options.pull_ms, partial(self._pull, want))
 
     def unwant(self, block_id: Hash32) -> None:
@@ -329,11 +347,14 @@ class BlockRoom:
         return min(of_block, key=lambda one: one.missing.bit_count(), default=None)
 
     def _ask(self, state: PeerState, want: _Want, best: Assembly | None) -> None:
-        want.asked.append(state.peer)
+        if state.peer not in want.asked:
+            want.asked.append(state.peer)
         self._asked.add((state.peer, want.block_id))
         request = WantParts(height=want.height, block_id=want.block_id)
+        want.outstanding = self._peers.options.parts_per_answer_max
         if best is not None:
             request = WantParts(height=want.height, block_id=want.block_id, root=best.root, missing=best.missing)
+            want.outstanding = min(want.outstanding, best.missing.bit_count())
         self._peers.send(state.peer, Topic.WANT_PARTS, request.encode())
 
     # What peers ask for.
@@ -341,7 +362,7 @@ class BlockRoom:
     def request_arrived(self, state: PeerState, payload: bytes) -> None:
         """A peer lacks parts. Raises EncodingError."""
         want = WantParts.decode(payload)
-        if not state.talk.take(self._peers.now):
+        if not state.requests.take(self._peers.now):
             self._peers.blame(state.peer, PeerFault.FLOOD, "requests for parts")
             return
         assembly = self._assemblies.get((want.block_id, want.root)) if want.root else self._best(want.block_id)

@@ -15,10 +15,10 @@ from lazai_core.api.errors import BadSignature, EncodingError
 from lazai_core.api.hashing import recover_address
 from lazai_core.api.network import PeerFault, PeerId
 from lazai_core.api.types import Address, Height
-from lazai_core.runtime.peering import ConsensusMessage, HostPort
+from lazai_core.runtime.peering import ConsensusMessage
 
 from .bounds import Seen
-from .peers import PeerState, PeerTable
+from .peers import HostOf, PeerState, PeerTable
 from .wire import ENVELOPE_BYTES_MAX, MESSAGES_MAX, Have, SignedPayload, Topic, batch_messages, decode_messages, name_of
 
 FRAME_BYTES_MAX = ENVELOPE_BYTES_MAX // 2
@@ -40,9 +40,7 @@ class Held:
 class MessageRoom:
     """Messages of two heights. `host` is who decides them."""
 
-    def __init__(
-        self, peers: PeerTable, place_of: Callable[[bytes], MessagePlace], host: Callable[[], HostPort]
-    ) -> None:
+    def __init__(self, peers: PeerTable, place_of: Callable[[bytes], MessagePlace], host: HostOf) -> None:
         self._peers = peers
         self._place_of = place_of
         self._host = host

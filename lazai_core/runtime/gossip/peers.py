@@ -16,6 +16,7 @@ from lazai_core.api.types import Hash32, Height
 from lazai_core.chain.block import Block
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.history import ChainHistory
+from lazai_core.runtime.peering import HostPort
 
 from .bounds import Budget
 from .options import GossipOptions
@@ -24,6 +25,8 @@ from .wire import NEIGHBOURS_MAX, PRIORITIES, PROTOCOL, Status, Topic, encode_ne
 log = structlog.get_logger(__name__)
 
 PEERS_MAX = NEIGHBOURS_MAX
+HostOf = Callable[[], HostPort]
+"""The host is attached after the rooms are made."""
 
 
 class ChainReader(Protocol):
@@ -49,6 +52,7 @@ class PeerState:
     parts: Budget
     served: Budget
     talk: Budget
+    requests: Budget
     status: Status | None = None
     foreign: bool = False
     neighbours: frozenset[PeerId] = frozenset()
@@ -72,6 +76,8 @@ class PeerTable:
         self.height_since = 0.0
         self._states: dict[PeerId, PeerState] = {}
         self._sequence = 0
+        self._status_told = -1.0
+        self._status_waits = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -122,7 +128,8 @@ class PeerTable:
             messages=Budget(rate=options.message_rate, burst=4 * options.message_rate),
             parts=Budget(rate=options.part_rate, burst=2 * options.part_rate),
             served=Budget(rate=options.parts_served_rate, burst=2 * options.parts_served_rate),
-            talk=Budget(rate=20, burst=200),
+            talk=Budget(rate=options.talk_rate, burst=4 * options.talk_rate),
+            requests=Budget(rate=options.sync_request_rate, burst=4 * options.sync_request_rate),
         )
         self._states[peer] = state
         return state
@@ -169,12 +176,23 @@ class PeerTable:
             genesis=self.chain.genesis.hash,
             sequence=self._sequence,
             height=self.height,
-            lowest=Height(min(1, self.height)),
+            lowest=Height(max(1, self.chain.history.first_height())),
             head=Hash32(head.hash),
         ).encode()
 
     def tell_status(self) -> None:
-        """To all peers."""
+        """To all peers, now or, where the last time was just now, a little later."""
+        if self._status_waits:
+            return
+        since_ms = (self.now - self._status_told) * 1000
+        if since_ms < self.options.status_ms_min:
+            self._status_waits = True
+            self.later(self.options.status_ms_min - since_ms, self._tell_status_now)
+        else:
+            self._tell_status_now()
+
+    def _tell_status_now(self) -> None:
+        self._status_waits, self._status_told = False, self.now
         status = self.status()
         for state in self._states.values():
             self.send(state.peer, Topic.STATUS, status)

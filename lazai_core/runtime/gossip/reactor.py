@@ -26,6 +26,7 @@ from .blocks import BlockRoom
 from .messages import MessageRoom
 from .options import GossipOptions
 from .peers import ChainReader, PeerState, PeerTable
+from .sync import BlockSync
 from .wire import ENVELOPE_BYTES_MAX, PROTOCOL, Status, Topic, decode_neighbours
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class Gossip:
         self.peers = PeerTable(transport=transport, chain=chain, random=random, options=self.options)
         self.messages = MessageRoom(self.peers, engine.place_of, self._attached)
         self.blocks = BlockRoom(self.peers, identity, self._attached)
+        self.sync = BlockSync(self.peers, self.blocks, self._attached)
         self._neighbours_due = 0.0
         self._readers: dict[str, Callable[[PeerState, bytes], None]] = {
             Topic.STATUS: self._status,
@@ -71,6 +73,8 @@ class Gossip:
             Topic.CERTIFICATE: self._certificate,
             Topic.PART: self.blocks.part_arrived,
             Topic.WANT_PARTS: self.blocks.request_arrived,
+            Topic.GET_BLOCKS: self.sync.request_arrived,
+            Topic.BLOCKS: self.sync.blocks_arrived,
         }
 
     # Joining the host.
@@ -133,6 +137,7 @@ class Gossip:
             self._join(arrival.peer)
         else:
             self.peers.leave(arrival.peer)
+            self.sync.left(arrival.peer)
             self._neighbours_due = 0.0
 
     def _join(self, peer: PeerId) -> None:
@@ -171,8 +176,9 @@ class Gossip:
         state.status = status
         if before is not None and status.height < before.height:
             self.peers.blame(state.peer, PeerFault.BROKEN_PROMISE, f"height {status.height} after {before.height}")
-            return
-        self.messages.peer_advanced(state, Height(-1) if before is None else before.height)
+        else:
+            self.messages.peer_advanced(state, Height(-1) if before is None else before.height)
+        self.sync.step()
 
     def _neighbours(self, state: PeerState, payload: bytes) -> None:
         if self._may_talk(state):
@@ -188,16 +194,11 @@ class Gossip:
         certificate = self.messages.certificate_arrived(state, payload)
         if certificate is None:
             return
-        host, peer = self.host, state.peer
-        block = host.known_block(certificate.block_id)
+        block = self.host.known_block(certificate.block_id)
         if block is not None:
-            host.decided_arrived(peer, block, certificate)
+            self.host.decided_arrived(state.peer, block, certificate)
         else:
-            self.blocks.want(
-                certificate.height,
-                certificate.block_id,
-                lambda _, block: host.decided_arrived(peer, block, certificate),
-            )
+            self.sync.step(hurry=True)
 
     def _may_talk(self, state: PeerState) -> bool:
         if state.talk.take(self.peers.now):
@@ -222,6 +223,7 @@ class Gossip:
     def want_decided(self, up_to: Height) -> None:
         """Fetch the decided blocks after the head, up to this height."""
         log.debug("sync.wanted", up_to=up_to)
+        self.sync.step(hurry=True)
 
     def send_evidence(self, evidence: ReportEvidence) -> None:
         """Bring a proof of misbehaviour to whoever may put it into a block."""
@@ -234,7 +236,10 @@ class Gossip:
         self.messages.height_started()
         self.blocks.height_started()
         self.peers.tell_status()
+        self.sync.height_started()
 
     def blame(self, peer: PeerId, fault: PeerFault) -> None:
         """The peer sent something that the host found to be wrong."""
         self.peers.blame(peer, fault, "found by the host")
+        if fault in (PeerFault.INVALID_BLOCK, PeerFault.FORGED_CERTIFICATE):
+            self.sync.refused(peer)

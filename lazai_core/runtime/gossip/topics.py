@@ -13,6 +13,7 @@ _LIMITS = {
     Topic.NEIGHBOURS: 4 + 20 * NEIGHBOURS_MAX,
     Topic.WANT_PARTS: SMALL_BYTES_MAX,
     Topic.PART: 80 << 10,
+    Topic.GET_BLOCKS: SMALL_BYTES_MAX,
 }
 """Topics whose payloads are smaller than an envelope may be."""
 

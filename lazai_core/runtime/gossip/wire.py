@@ -36,6 +36,8 @@ class Topic(StrEnum):
     CERTIFICATE = "certificate"
     PART = "part"
     WANT_PARTS = "want-parts"
+    GET_BLOCKS = "get-blocks"
+    BLOCKS = "blocks"
 
 
 PRIORITIES = {
@@ -46,6 +48,8 @@ PRIORITIES = {
     Topic.CERTIFICATE: Priority.VOTE,
     Topic.PART: Priority.BLOCK,
     Topic.WANT_PARTS: Priority.BLOCK,
+    Topic.GET_BLOCKS: Priority.BLOCK,
+    Topic.BLOCKS: Priority.BLOCK,
 }
 
 

@@ -117,6 +117,7 @@ def test_messages_of_the_next_height_wait_until_the_peer_is_there() -> None:
     async def work() -> None:
         async with Mesh(4, nodes=2) as mesh:
             quick, slow = mesh.nodes
+            slow.host.decided_arrived = lambda peer, block, certificate: None
             blocks = mesh.extend(2, [0])
             quick.gossip.height_started(quick.host.height)
             quick.gossip.send_message(message_of(0, 3))
