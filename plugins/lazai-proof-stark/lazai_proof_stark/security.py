@@ -134,16 +134,21 @@ def field_bits(numerator: float) -> float:
     return FIELD_BITS - log2(numerator)
 
 
+def all_regimes() -> list[Regime]:
+    """Unique decoding, and Johnson's with every m that is worth a look."""
+    return [Regime(multiplicity=m) for m in (0, *range(MULTIPLICITY_MIN, MULTIPLICITY_MAX))]
+
+
 def security_of(sizes: ProofSizes, parameters: ParameterSet) -> Security:
     """Errors of all rounds at these sizes. Raises UnsupportedProgram where a size is above the set's limits."""
     require_sizes(sizes, parameters)
-    regimes = [Regime(multiplicity=m) for m in (0, *range(MULTIPLICITY_MIN, MULTIPLICITY_MAX))]
+    regimes = all_regimes()
     activations = max(
         (_with_activations(sizes, parameters, regime) for regime in regimes),
         key=lambda found: min(entry.bits for entry in found[1]),
     )
     weights = max(
-        ((regime, _opening("open W", sizes.weight_variables, parameters.weights, regime)) for regime in regimes),
+        ((regime, opening_rounds("open W", sizes.weight_variables, parameters.weights, regime)) for regime in regimes),
         key=lambda found: min(entry.bits for entry in found[1]),
     )
     return Security(rounds=(*activations[1], *weights[1]), activations=activations[0], weights=weights[0])
@@ -151,7 +156,7 @@ def security_of(sizes: ProofSizes, parameters: ParameterSet) -> Security:
 
 def _with_activations(sizes: ProofSizes, parameters: ParameterSet, regime: Regime) -> tuple[Regime, tuple[Round, ...]]:
     factor = regime.list_size(parameters.activations.log_rate)
-    opening = _opening("open A", sizes.activation_variables, parameters.activations, regime)
+    opening = opening_rounds("open A", sizes.activation_variables, parameters.activations, regime)
     return regime, (*_relations(sizes, factor), *opening)
 
 
@@ -175,7 +180,8 @@ def _relations(sizes: ProofSizes, factor: float) -> tuple[Round, ...]:
     )
 
 
-def _opening(stage: str, variables: int, code: CodeParameters, regime: Regime) -> tuple[Round, ...]:
+def opening_rounds(stage: str, variables: int, code: CodeParameters, regime: Regime) -> tuple[Round, ...]:
+    """Challenges of the opening of one commitment (PROTOCOL.md, section 5)."""
     shape = Shape.of(variables, code)
     rounds = []
     sumcheck = 2 * regime.list_size(code.log_rate)

@@ -11,8 +11,15 @@ from attack_cases import network, one_run
 from attrs import evolve
 
 from lazai_core.api.errors import ProofMalformed, ProofRejected, UnsupportedProgram
+from lazai_proof_stark.air import Air, prove_air, verify_air
+from lazai_proof_stark.air.definition import PublicCell
+from lazai_proof_stark.air.examples.memory import Access, memory, memory_table
+from lazai_proof_stark.air.protocol import begin
+from lazai_proof_stark.air.prove import public_values
+from lazai_proof_stark.air.soundness import air_security
 from lazai_proof_stark.commitment import LOG_FINAL, CodeParameters, Shape
 from lazai_proof_stark.field import P
+from lazai_proof_stark.messages import Channel
 from lazai_proof_stark.model_key import circuit_of
 from lazai_proof_stark.parameters import PARAMETER_SETS, ParameterSet, parameter_set, require_strength
 from lazai_proof_stark.security import (
@@ -45,6 +52,47 @@ def largest(parameters: ParameterSet) -> ProofSizes:
 @names
 def test_claims_hold_at_the_largest_sizes(parameters: ParameterSet) -> None:
     assert security_of(largest(parameters), parameters).bits >= parameters.security_bits
+
+
+@names
+def test_claims_hold_for_computations_at_their_largest(parameters: ParameterSet) -> None:
+    """Cells, entries of buses, constraints and public cells at their limits, constraints of the highest degree."""
+    air = Air("largest", tuple(f"c{number}" for number in range(16)), log_rows=22)
+    power = air.row["c0"]
+    for _ in range(7):
+        power = power * air.row["c0"]
+    air.always("eighth power", power)
+    air.constraints *= 1 << 16
+    air.publics += [PublicCell(column=0, row=0)] * (1 << 16)
+    for number in range(1 << (parameters.leaf_variables_max - 22 - 2)):
+        air.send(f"bus {number}", [air.row["c1"]] * 16, 1)
+    begin(air, [0] * (1 << 16), parameters)
+
+    found = air_security(air, parameters)
+
+    assert found.bits >= parameters.security_bits
+    assert {"buses", "fraction tree", "constraints", "claims", "open"} == {entry.stage for entry in found.rounds}
+
+
+def test_every_message_of_a_computation_is_accounted_for() -> None:
+    """As many challenges as the verifier draws, but for those that only choose queries or absorb work."""
+    air = memory(6)
+    accesses = [Access(0, time, True) for time in range(64)]
+    table, dev = memory_table(accesses), parameter_set("dev")
+    proof = prove_air(air, table, dev)
+    drawn: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        drawing = Channel.challenge
+        patch.setattr(Channel, "challenge", lambda self, label: drawn.append(label) or drawing(self, label))
+        verify_air(air, public_values(air, table), proof, dev, 0)
+    counted = {(entry.stage, entry.challenge.split(",")[0]): entry.count for entry in air_security(air, dev).rounds}
+    opened = sum(entry.count for entry in air_security(air, dev).rounds if entry.stage == "open") - 1
+    rounds = counted["fraction tree", "round of a level"] + counted["constraints", "round"] + opened
+    assert drawn.count("round") == rounds
+    assert drawn.count("child") == counted["fraction tree", "child"]
+    # The root has one child challenge and no mix.
+    assert drawn.count("mix") == counted["fraction tree", "mix of numerator and denominator"] - 1
+    assert drawn.count("join") == counted["claims", "join"]
 
 
 def root_above(value: Fraction) -> Fraction:
@@ -147,12 +195,12 @@ def test_security_falls_with_size_and_rises_with_queries(parameters: ParameterSe
 
 def test_work_counts_for_the_query_round_alone() -> None:
     """In any one regime ten more bits of work are ten more bits of the last round and nothing elsewhere."""
-    from lazai_proof_stark.security import _opening
+    from lazai_proof_stark.security import opening_rounds
 
     code = parameter_set("proven100").weights
     harder = evolve(code, grinding_bits=code.grinding_bits + 10)
     for m in (0, 3, 40):
-        before, after = (_opening("open W", 27, entry, Regime(multiplicity=m)) for entry in (code, harder))
+        before, after = (opening_rounds("open W", 27, entry, Regime(multiplicity=m)) for entry in (code, harder))
         gains = [b.bits - a.bits for a, b in zip(before, after, strict=True)]
         assert gains[:-1] == [0.0] * (len(gains) - 1)
         assert gains[-1] == pytest.approx(10)
