@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "init": LazyCommand("lazai_core.cli.init:init", "Write a configuration, a genesis and an encrypted key."),
     "run": LazyCommand("lazai_core.cli.run:run", "Run the node of a configuration."),
+    "devnet": LazyCommand("lazai_core.cli.devnet:devnet", "A network of validators on this machine, shown live."),
     "demo": LazyCommand("lazai_core.cli.demo:demo", "A node on this machine and real requests, step by step."),
     "verify": LazyCommand("lazai_core.cli.verify:verify", "Check receipts offline."),
     "plugins": LazyCommand("lazai_core.cli.plugins:plugins", "What is installed, what it offers, what is broken."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -13,6 +15,9 @@ from lazai_core.config.render import TemplateChoice, render_template
 from lazai_core.registry import Catalog, Kind, Offer
 
 from .selection import Selection
+
+if TYPE_CHECKING:
+    from lazai_core.api.consensus import Validator
 
 PREFERENCES: Mapping[Kind, tuple[str, ...]] = {
     Kind.CONSENSUS: ("solo",),
@@ -50,7 +55,13 @@ class Parts:
 
 def choose_parts(catalog: Catalog) -> Parts:
     """The preferred provider of every kind. Raises PluginMissing or PluginBroken where there is none."""
-    chosen = [offer for kind in PREFERENCES for offer in _preferred(catalog, kind)]
+    return preferred_parts(catalog, {})
+
+
+def preferred_parts(catalog: Catalog, changes: Mapping[Kind, tuple[str, ...]]) -> Parts:
+    """As `choose_parts`, with other preferences for some kinds."""
+    preferences = {**PREFERENCES, **changes}
+    chosen = [offer for kind, names in preferences.items() for offer in _preferred(catalog, kind, names)]
     return Parts(chosen=tuple(chosen), precompiles=catalog.precompiles())
 
 
@@ -64,29 +75,36 @@ def selected_parts(selection: Selection) -> Parts:
     )
 
 
-def _preferred(catalog: Catalog, kind: Kind) -> Iterator[Offer]:
+def _preferred(catalog: Catalog, kind: Kind, names: tuple[str, ...]) -> Iterator[Offer]:
     there = {offer.name: offer for offer in catalog.offers(kind)}
-    found = [there[name] for name in PREFERENCES[kind] if name in there]
+    found = [there[name] for name in names if name in there]
     if kind in SERVICES:
         yield from found
     elif found:
         yield found[0]
     else:
         # Whatever is wrong, the catalog says it best.
-        yield catalog.find(kind, PREFERENCES[kind][-1])
+        yield catalog.find(kind, names[-1])
 
 
 def new_genesis(
-    parts: Parts, *, chain_id: int, validator: Address, funded: Sequence[Address] = (), timestamp: int | None = None
+    parts: Parts,
+    *,
+    chain_id: int,
+    validator: Address,
+    validators: Sequence[Validator] = (),
+    funded: Sequence[Address] = (),
+    timestamp: int | None = None,
 ) -> Genesis:
-    """A chain of one validator, which also governs the gas parameters. Amounts in wei."""
+    """A chain of one validator, which also governs the gas parameters, or of several. Amounts in wei."""
     from lazai_core.api.consensus import Validator
     from lazai_core.api.types import Gas, Wei
     from lazai_core.chain.system_contracts import DEFAULT_GAS_PARAMETERS, genesis_contracts
     from lazai_core.registry.catalog import address_of
 
     balances = {address: Wei(FUNDED_BALANCE_WEI) for address in funded}
-    balances[validator] = Wei(VALIDATOR_BALANCE_WEI)
+    deciding = tuple(validators) or (Validator(address=validator, power=1),)
+    balances |= {one.address: Wei(VALIDATOR_BALANCE_WEI) for one in deciding}
     addresses = [Address(address_of(offer)) for offer in parts.precompiles]
     return Genesis(
         chain_id=chain_id,
@@ -96,7 +114,7 @@ def new_genesis(
         compute_base_fee_per_gas=Wei(BASE_FEE_WEI),
         inline_flops_max=INLINE_FLOPS_MAX,
         inline_memory_bytes_max=INLINE_MEMORY_BYTES_MAX,
-        validators=(Validator(address=validator, power=1),),
+        validators=deciding,
         governor=validator,
         gas_parameters=DEFAULT_GAS_PARAMETERS,
         balances=balances,
@@ -107,14 +125,16 @@ def new_genesis(
 
 def new_config(parts: Parts, *, name: str) -> str:
     """The configuration as commented TOML."""
-    return render_template({"name": name}, [_template_choice(offer) for offer in parts.chosen])
+    return render_template({"name": name}, [template_choice(offer) for offer in parts.chosen])
 
 
-def _template_choice(offer: Offer) -> TemplateChoice:
+def template_choice(offer: Offer, options: Mapping[str, object] = MappingProxyType({})) -> TemplateChoice:
+    """A chosen provider as the template shows it, with the options that are set."""
     return TemplateChoice(
         section=str(offer.kind),
         use=offer.name,
         comment=f"{offer.entry.summary} ({offer.source})",
         is_array=offer.kind in (Kind.PROOF_SYSTEM, Kind.SERVICE),
         options_class=offer.entry.options,
+        options=options,
     )

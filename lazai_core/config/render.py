@@ -21,6 +21,8 @@ from .structure import type_text
 from .toml_lines import KeyPath
 
 UNSET = "unset"
+ALIGNED_MAX = 80
+"""Longer settings do not push the comments of the others to the right."""
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +135,7 @@ def _section(header: str, cls: type[Any], values: Mapping[str, object]) -> str:
     settings = [
         (_setting(option, values), option.doc) for option in option_docs(cls) if option.name in values or option.default
     ]
-    width = max((len(setting) for setting, _ in settings), default=0)
+    width = max((len(setting) for setting, _ in settings if len(setting) <= ALIGNED_MAX), default=0)
     return "\n".join([header, *(f"{setting.ljust(width)}  # {doc}" for setting, doc in settings)])
 
 

@@ -156,6 +156,10 @@ class TlsTransport:
         """Every connected peer, ascending."""
         return [self._info(peer, self._links[peer]) for peer in self.peers()]
 
+    def fault_counts(self) -> Mapping[str, int]:
+        """What peers were blamed for since the start, by name."""
+        return {fault.value: count for fault, count in self.standing.faults.items()}
+
     def bans(self) -> Mapping[PeerId, Ban]:
         """Who is kept out now, and until when."""
         return self.standing.bans()

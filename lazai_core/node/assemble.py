@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import structlog
@@ -21,12 +22,14 @@ from lazai_core.api.proof import ProofSystem, Rng
 from lazai_core.api.service import Service
 from lazai_core.api.storage import KeyValueStore
 from lazai_core.api.types import AI_CALL_ADDRESS, Address, to_hex
+from lazai_core.network.transport import TlsTransport
 from lazai_core.registry import Catalog, Kind
 from lazai_core.registry.catalog import address_of
 from lazai_core.runtime.charged import charged
 from lazai_core.runtime.disk import Disk, FolderDisk, MemoryDisk
 from lazai_core.runtime.engine_room import EngineRoom, Machine, build_engine_room
 from lazai_core.runtime.gateway import NodeGateway
+from lazai_core.runtime.gossip import TOPICS
 from lazai_core.runtime.namespace import PrefixedStore
 from lazai_core.runtime.options import RuntimeOptions
 
@@ -108,7 +111,8 @@ class _Assembly:
         for part in machine_parts:
             self._built[part.key] = self._make(part)
         options = self._blueprint.config.limits
-        room = build_engine_room(self._machine(options))
+        network = self._network()
+        room = build_engine_room(self._machine(options, network))
         self._stack.callback(room.close)
         self._gateway = room.gateway
         warm_up = self._warm_up(room, options)
@@ -119,7 +123,7 @@ class _Assembly:
             blueprint=self._blueprint,
             identity=self._identity,
             room=room,
-            services=(*room.services, warm_up, *services),
+            services=(*(() if network is None else (network,)), *room.services, warm_up, *services),
             closing=keep_open(),
         )
 
@@ -193,7 +197,23 @@ class _Assembly:
                 return cast(Precompile, self._make(part))
         raise AssemblyError("no precompile answers inference calls", hint="let the chain have the precompile ai-call")
 
-    def _machine(self, options: RuntimeOptions) -> Machine:
+    def _network(self) -> TlsTransport | None:
+        """The way to other nodes, where the configuration has one. It is opened when it runs."""
+        section = self._blueprint.config.network
+        if section is None:
+            return None
+        return TlsTransport(
+            options=section,
+            identity=self._identity,
+            chain_id=self._blueprint.genesis.chain_id,
+            genesis_hash=self._blueprint.genesis.hash,
+            topics=TOPICS,
+            clock=self._clock,
+            chance=Random(self._rng.bytes(16)),
+            folder=self._blueprint.config.node.data_dir / "network",
+        )
+
+    def _machine(self, options: RuntimeOptions, network: TlsTransport | None) -> Machine:
         proof_parts = self._blueprint.of_kind(Kind.PROOF_SYSTEM)
         wal_disk, sign_disk = self._disks()
         return Machine(
@@ -218,6 +238,8 @@ class _Assembly:
             wal_disk=wal_disk,
             sign_disk=sign_disk,
             sign_file=self._sign_file(),
+            network=network,
+            connected=network,
         )
 
     def _disks(self) -> tuple[Disk, Disk]:
@@ -252,17 +274,19 @@ class _Assembly:
 
 
 def _check_role(blueprint: Blueprint, identity: NodeIdentity) -> None:
-    """A node that neither decides blocks nor hears of them would take requests and never answer."""
+    """A node that neither decides blocks alone nor hears of others would take requests and never answer."""
+    if blueprint.config.network is not None:
+        return
     validators = [validator.address for validator in blueprint.genesis.validators]
     if len(validators) > 1:
         raise AssemblyError(
-            f"this chain has {len(validators)} validators, and there is no network between them yet to decide blocks",
-            hint="make a genesis of one validator",
+            f"this chain has {len(validators)} validators, and this node has no network to meet them",
+            hint="add [network] with their addresses in peers",
         )
     if identity.address not in validators:
         raise AssemblyError(
             f"the key {to_hex(identity.address)} is no validator of this chain, and there is no network to follow one",
-            hint=f"use the key of {', '.join(to_hex(address) for address in validators[:3])}",
+            hint=f"add [network], or use the key of {', '.join(to_hex(address) for address in validators[:3])}",
         )
 
 

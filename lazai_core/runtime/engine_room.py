@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from attrs import field, frozen
@@ -13,11 +14,12 @@ from lazai_core.api.consensus import ConsensusEngine
 from lazai_core.api.gas import GasPolicy
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.needs import Clock, NodeIdentity, ProgramStore, ProofSystems
+from lazai_core.api.network import PeerId, Transport
 from lazai_core.api.precompile import BlockSummary, Precompile
 from lazai_core.api.proof import AcceptancePolicy, Rng, Verdict
 from lazai_core.api.service import ServedModel, Service
 from lazai_core.api.storage import KeyValueStore
-from lazai_core.api.types import GAS_PARAMETERS_ADDRESS, Address
+from lazai_core.api.types import GAS_PARAMETERS_ADDRESS, Address, Height
 from lazai_core.chain.genesis import Genesis
 from lazai_core.lazvm.records import RecordVerifier
 from lazai_core.lazvm.vm import CallRequest, LazVM
@@ -31,6 +33,7 @@ from .consensus_host import ConsensusHost, HostParts
 from .disk import Disk
 from .execution import BoundedThreads
 from .gateway import NodeGateway, Rooms
+from .gossip import Gossip
 from .index import SettlementIndex
 from .jobs import ContractJobs
 from .lanes import Lanes
@@ -44,6 +47,7 @@ from .pricing import Pricing
 from .receipts import ReceiptFiles
 from .records import RecordPool
 from .signing import CallSigner
+from .standing import ConnectedPeers, NodeStanding
 from .wal import WriteAheadLog
 from .workers import ComputeWorkers
 
@@ -67,7 +71,8 @@ class Machine:
     """The parts of a node that the runtime joins.
 
     `wal_disk` is for the consensus log alone. `sign_disk` lies beside the key; its `sign_file` says what the key has
-    signed on this chain.
+    signed on this chain. Without a `network` the node is alone; whoever made it runs it before the room's services, and
+    `connected` tells of its connections.
     """
 
     options: RuntimeOptions
@@ -90,6 +95,8 @@ class Machine:
     wal_disk: Disk
     sign_disk: Disk
     sign_file: str
+    network: Transport | None = None
+    connected: ConnectedPeers | None = None
 
 
 @frozen(kw_only=True)
@@ -105,6 +112,7 @@ class EngineRoom:
     records: RecordPool
     index: SettlementIndex
     host: ConsensusHost
+    gossip: Gossip | None
     gateway: NodeGateway
     services: tuple[Service, ...]
     first_call: Callable[[], object]
@@ -154,8 +162,17 @@ def build_engine_room(machine: Machine) -> EngineRoom:
     disk = BoundedThreads("disk", threads=1, waiting_max=DISK_QUEUE_MAX)
     observers = BoundedThreads("observers", threads=1, waiting_max=OBSERVERS_QUEUE_MAX)
     host = _host(machine, chain, flow, disk, observers)
-    checks: list[Callable[[], Sequence[str]]] = []
-    gateway = _gateway(machine, chain, flow, checks)
+    gossip = _gossip(machine, chain, host)
+    standing = NodeStanding(
+        vm=chain.vm,
+        engine=machine.engine,
+        mempool=flow.mempool,
+        node=machine.identity.address,
+        connected=machine.connected,
+        heights=dict if gossip is None else partial(_heights, gossip),
+    )
+    checks: list[Callable[[], Sequence[str]]] = [standing.failing]
+    gateway = _gateway(machine, chain, flow, checks, standing)
     vm = chain.vm
     return EngineRoom(
         vm=vm,
@@ -167,8 +184,9 @@ def build_engine_room(machine: Machine) -> EngineRoom:
         records=flow.records,
         index=chain.index,
         host=host,
+        gossip=gossip,
         gateway=gateway,
-        services=(flow.orchestrator, host, gateway),
+        services=(flow.orchestrator, *(() if gossip is None else (gossip,)), host, gateway),
         first_call=lambda: vm.call(CallRequest(to=GAS_PARAMETERS_ADDRESS, data=b"")),
         host_threads=(disk, observers),
         checks=checks,
@@ -276,6 +294,26 @@ def _host(
     )
 
 
+def _gossip(machine: Machine, chain: _Chain, host: ConsensusHost) -> Gossip | None:
+    """Joins the host with the network, where there is one."""
+    if machine.network is None:
+        return None
+    gossip = Gossip(
+        transport=machine.network,
+        identity=machine.identity,
+        chain=chain.vm,
+        engine=machine.engine,
+        rng=machine.rng,
+    )
+    gossip.host = host
+    host.connect(gossip)
+    return gossip
+
+
+def _heights(gossip: Gossip) -> Mapping[PeerId, Height]:
+    return {state.peer: state.height for state in gossip.peers}
+
+
 def _judge(machine: Machine, vm: LazVM, accept: AcceptancePolicy) -> RecordJudge:
     """A verifier of its own, for several threads; the machine's belongs to the execution thread."""
     verifier = RecordVerifier(machine.proofs, accept)
@@ -301,7 +339,9 @@ def _workers(machine: Machine, vm: LazVM) -> ComputeWorkers:
     )
 
 
-def _gateway(machine: Machine, chain: _Chain, flow: _Flow, checks: list[Callable[[], Sequence[str]]]) -> NodeGateway:
+def _gateway(
+    machine: Machine, chain: _Chain, flow: _Flow, checks: list[Callable[[], Sequence[str]]], standing: NodeStanding
+) -> NodeGateway:
     options, vm = machine.options, chain.vm
     lanes = Lanes(open_max=options.requests_open_max, open_per_account_max=options.requests_open_per_account_max)
     admission = Admission(
@@ -335,5 +375,6 @@ def _gateway(machine: Machine, chain: _Chain, flow: _Flow, checks: list[Callable
             rng=machine.rng,
             check_signed=_judge(machine, vm, AcceptancePolicy(reexecute=False)),
             failing=lambda: [name for check in checks for name in check()],
+            standing=standing.status,
         )
     )

@@ -17,13 +17,15 @@ from lazai_core.api.precompile import NeedsCompute
 from lazai_core.api.proof import Rng
 from lazai_core.api.service import (
     AccountStatus,
+    BlockInfo,
     InferenceOutcome,
     InferenceRequest,
+    NodeStatus,
     Readiness,
     ServedModel,
     TransactionStatus,
 )
-from lazai_core.api.types import SETTLEMENT_ADDRESS, Address, DatId, Gas, Hash32, JobId, ModelId, Wei, to_hex
+from lazai_core.api.types import SETTLEMENT_ADDRESS, Address, DatId, Gas, Hash32, Height, JobId, ModelId, Wei, to_hex
 from lazai_core.chain.abi import describe_revert
 from lazai_core.chain.system_state import escrow_of, next_counter
 from lazai_core.chain.transaction import decode_transaction
@@ -39,7 +41,7 @@ from .orchestrator import Orchestrator
 from .outcome import RecordJudge, outcome_of, verified_again
 from .pricing import PriceRequest, Pricing
 from .receipts import ReceiptFiles
-from .status import included_status, pending_status
+from .status import block_info, included_status, pending_status
 from .work import Inclusion, WalletTransaction
 
 log = structlog.get_logger(__name__)
@@ -67,6 +69,7 @@ class Rooms:
     rng: Rng
     check_signed: RecordJudge
     failing: Callable[[], Sequence[str]]
+    standing: Callable[[], NodeStatus]
 
 
 class NodeGateway:
@@ -101,6 +104,14 @@ class NodeGateway:
         if self._group is None:
             failing = ("node", *failing)
         return Readiness(ready=not failing, failing=failing, height=self._rooms.vm.head.height)
+
+    def node_status(self) -> NodeStatus:
+        """Where the node stands among the others."""
+        return self._rooms.standing()
+
+    async def block(self, height: Height) -> BlockInfo | None:
+        """The block of a height, or None where this node has none."""
+        return await asyncio.to_thread(block_info, self._rooms.vm.history, height)
 
     def served_models(self) -> Sequence[ServedModel]:
         """All models of this node, in order of name."""

@@ -1,10 +1,12 @@
-"""Where a transaction stands, for wallets."""
+"""Where transactions, blocks and the node itself stand, for services."""
 
 from __future__ import annotations
 
+from lazai_core.api.consensus import Certificate
 from lazai_core.api.hashing import keccak256
-from lazai_core.api.service import TransactionStatus
+from lazai_core.api.service import BlockInfo, TransactionStatus
 from lazai_core.api.types import Address, Hash32
+from lazai_core.chain.history import ChainHistory
 from lazai_core.chain.rlp_codec import encode, integer
 from lazai_core.chain.transaction import Transaction
 
@@ -27,6 +29,27 @@ def included_status(inclusion: Inclusion) -> TransactionStatus:
         succeeded=receipt.succeeded,
         gas_used=inclusion.gas_used,
         contract=_created(transaction) if receipt.succeeded else None,
+    )
+
+
+def block_info(history: ChainHistory, height: int) -> BlockInfo | None:
+    """The block of a height, read from the store; None where there is none."""
+    block = history.block(height)
+    if block is None:
+        return None
+    header, certificate = block.header, history.certificate(height)
+    return BlockInfo(
+        height=block.height,
+        block_hash=block.hash,
+        parent_hash=header.parent_hash,
+        state_root=header.state_root,
+        timestamp=header.timestamp,
+        proposer=header.proposer,
+        round=Certificate.decode(certificate).round if certificate else 0,
+        transactions=tuple(keccak256(raw) for raw in block.transactions),
+        records=len(block.records),
+        gas_used=header.gas_used,
+        size_bytes=len(block.encode()),
     )
 
 
