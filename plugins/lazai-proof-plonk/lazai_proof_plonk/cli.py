@@ -1,8 +1,9 @@
-"""`lazai plonk`: setup, prove, verify, export-vk, export-verifier, info. Heavy imports happen inside the commands."""
+"""`lazai plonk`: setup, prove, verify, export-vk, export-verifier, info, bench. Heavy imports happen inside."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -160,3 +161,36 @@ def info(file: Path, as_json: bool) -> None:
     from .commands import describe
 
     _show(describe(file), as_json)
+
+
+@plonk.command()
+@click.option(
+    "--power",
+    "powers",
+    type=click.Choice(["14", "16", "18"]),
+    multiple=True,
+    help="Measure domains of 2^POWER only; may be given again.  [default: all]",
+)
+@click.option("--portable", is_flag=True, help="Measure the kernels for processors without AVX-512 IFMA.")
+@click.option("--no-peer", is_flag=True, help="Leave snarkjs out although it is installed.")
+@JSON_FLAG
+def bench(powers: tuple[str, ...], portable: bool, no_peer: bool, as_json: bool) -> None:
+    """Measure proving and verifying, with snarkjs beside in the same run where it is installed."""
+    if portable:
+        # Read when the kernels are imported, which is below.
+        os.environ["LAZAI_PLONK_PORTABLE"] = "1"
+    from attrs import asdict
+
+    from .bench import SIZES, bench_sizes
+
+    _announce_compilation()
+    sizes = [size for size in SIZES if not powers or str(size.power) in powers]
+    with _stages("bench") as progress:
+        results = list(bench_sizes(sizes, lambda _done, _total, text: progress(text), with_peer=not no_peer))
+    if as_json:
+        click.echo(json.dumps([asdict(result) for result in results], indent=2, sort_keys=True))
+        return
+    for result in results:
+        beside = f", {result.ratio:.1f} x {result.peer}" if result.ratio else ""
+        click.echo(f"{result.name:<14} {result.value:>12,.3f} {result.unit:<4} (bar {result.bar}{beside})")
+        click.echo(f"{'':<14} {result.notes}")
