@@ -53,6 +53,10 @@ lint: $(STAMP_DEV) ## style (ruff), types (mypy --strict) and dependency rules (
 	@echo "== import-linter"
 	@report=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$report"; exit 1; }
 
+.PHONY: fuzz
+fuzz: $(STAMP_DEV) ## beside the tests: 100,000 damaged STARK proofs, each refused in words (half an hour)
+	@LAZAI_MUTATIONS=100000 $(BIN)/python -m pytest -q plugins/lazai-proof-stark -k mutations $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: $(STAMP_BASE) ## every benchmark, with the machine it ran on
 	@$(BIN)/lazai bench

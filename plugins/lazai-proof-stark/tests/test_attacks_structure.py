@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections import OrderedDict
 from random import Random
@@ -62,7 +63,8 @@ def test_a_proof_for_another_size_is_refused() -> None:
     refused(lambda: runs[2].verify(runs[2].proof, evolve(runs[3].statement, output=runs[2].statement.output)))
 
 
-MUTATIONS = 2_000
+MUTATIONS = int(os.environ.get("LAZAI_MUTATIONS", "2000"))
+"""`make fuzz` runs a hundred thousand."""
 
 
 def test_mutations_are_refused_with_bounded_work(run: Run) -> None:

@@ -9,7 +9,7 @@ from .protocol import bus_code, log_columns
 
 
 def air_security(air: Air, parameters: ParameterSet) -> Security:
-    """Errors of all challenges of PROTOCOL.md, section 12; as many tables as the list holds may stand for the columns."""
+    """Errors of all challenges of PROTOCOL.md, section 12; a list of tables may stand behind the commitment."""
     variables = air.log_rows + log_columns(air)
     rows = _before_the_opening(air)
     found = []
