@@ -17,6 +17,7 @@ from lazai_core.api.errors import LazAIError
 from lazai_core.api.service import Benchmark, BenchmarkResult
 
 from .accuracy_bench import accuracy_benchmarks
+from .network_bench import network_benchmarks
 from .vm_bench import vm_benchmarks
 
 Progress = Callable[[int, int, str], None]
@@ -93,3 +94,4 @@ def benchmarks() -> Iterable[Benchmark]:
     )
     yield from vm_benchmarks()
     yield from accuracy_benchmarks()
+    yield from network_benchmarks()

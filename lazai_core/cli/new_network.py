@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from lazai_core.api.consensus import Validator
 from lazai_core.api.network import PeerId
@@ -21,6 +21,7 @@ from lazai_core.registry import Catalog, Kind
 from .new_node import Parts, new_genesis, preferred_parts, template_choice
 
 if TYPE_CHECKING:
+    from lazai_core.chain.genesis import GenesisContract
     from lazai_core.node.identity import Secret
 
 BLOCK_INTERVAL_MS = 1000
@@ -43,6 +44,8 @@ class NetworkPlan:
     funded: tuple[Address, ...] = ()
     models: tuple[Path, ...] = ()
     proofs: tuple[str, ...] = ()
+    contracts: Mapping[Address, GenesisContract] = field(factory=dict)
+    """Further contracts that are there from the beginning."""
 
     @property
     def is_local(self) -> bool:
@@ -107,6 +110,7 @@ def write_network(plan: NetworkPlan, catalog: Catalog) -> Path:
         validators=validators,
         funded=[account, *plan.funded],
     )
+    genesis = evolve(genesis, contracts={**genesis.contracts, **plan.contracts})
     plan.folder.mkdir(parents=True, exist_ok=True)
     for node in nodes:
         _write_node(plan, parts, nodes, node, genesis.canonical)
