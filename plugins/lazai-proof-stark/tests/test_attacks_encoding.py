@@ -66,3 +66,13 @@ def test_an_envelope_has_one_form(run: Run) -> None:
     for changed in (data + b"\0", data[:-1], b"\0" + data):
         with pytest.raises(EncodingError):
             ProofEnvelope.decode(changed)
+
+
+def test_zero_has_one_encoding(run: Run) -> None:
+    """No sign, and no p in its place: where an honest proof holds a zero word, p there is malformed."""
+    zeros = [offset for offset in range(0, len(run.proof), 4) if run.proof[offset : offset + 4] == bytes(4)]
+    assert zeros
+    for offset in zeros[:20]:
+        for other in (P, P | 1 << 31, 1 << 31):
+            changed = run.proof[:offset] + other.to_bytes(4, "little") + run.proof[offset + 4 :]
+            refused(lambda changed=changed: run.verify(changed))

@@ -91,3 +91,27 @@ def test_changed_outputs_are_refused(kind: str, monkeypatch: pytest.MonkeyPatch)
         claimed = encode_outputs(run.model.program.bind(0), [trace[output]])
         statement, proof = cheater.prove(run, trace, output=claimed)
         refused(lambda proof=proof, statement=statement: run.verify(proof, statement))
+
+
+@kinds
+def test_random_outputs_are_refused_with_everything_solved_again(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other outputs altogether, from another input's run or from nowhere; the witness is made for them."""
+    run = run_of(kind)
+    cheater = Cheater(monkeypatch)
+    random = np.random.default_rng(7)
+    output = run.model.program.outputs[0].value
+    info = run.model.program.values[output]
+    honest = np.asarray(run.trace[output])
+    for case in range(3):
+        trace = list(run.trace)
+        if case == 0:
+            found = np.roll(honest.reshape(-1), 1).reshape(honest.shape)
+        else:
+            reach = (info.low, info.high) if case == 1 else (int(honest.min()), int(honest.max()))
+            found = random.integers(reach[0], reach[1] + 1, honest.shape)
+        if np.array_equal(found, honest):
+            continue
+        trace[output] = found.astype(honest.dtype)
+        claimed = encode_outputs(run.model.program.bind(0), [trace[output]])
+        statement, proof = cheater.prove(run, trace, output=claimed)
+        refused(lambda proof=proof, statement=statement: run.verify(proof, statement))
