@@ -157,8 +157,8 @@ def export_verifier(vk: Path, out: Path, name: str) -> None:
 @click.argument("file", type=IN_FILE)
 @JSON_FLAG
 def info(file: Path, as_json: bool) -> None:
-    """Say what a file is and what it holds."""
-    from .commands import describe
+    """Say what a file is and what it holds: circuits, witnesses, ceremonies, keys, proofs, public values."""
+    from .describe import describe
 
     _show(describe(file), as_json)
 

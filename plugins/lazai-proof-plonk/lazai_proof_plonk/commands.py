@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lazai_core.api.errors import EncodingError, LazAIError, ProofError, ProvingFailed
 
 from .blinding import SystemRng
@@ -21,7 +19,7 @@ from .files.json_codec import (
     write_public,
     write_verification_key,
 )
-from .files.ptau import PowersOfTau, read_ptau
+from .files.ptau import PowersOfTau
 from .files.r1cs import read_r1cs
 from .files.wtns import read_wtns
 from .files.zkey import read_zkey, write_zkey
@@ -197,76 +195,3 @@ def write_contract(vk: Path, out: Path, name: str) -> str:
         key = read_native_key(data).key if magic == NATIVE_MAGIC else _load_key(vk)
     out.write_text(verifier_contract(key, name))
     return key.digest.hex()
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """What a file holds. Raises EncodingError for a file of no known kind."""
-    data = open_bytes(path)
-    magic = bytes(data[:4])
-    readers: dict[bytes, Callable[[memoryview], dict[str, Any]]] = {
-        b"r1cs": _describe_r1cs,
-        b"wtns": lambda each: {"file": "wtns", "values": len(read_wtns(each))},
-        b"ptau": _describe_ptau,
-        b"zkey": _describe_zkey,
-        NATIVE_MAGIC: _describe_native,
-    }
-    if magic in readers:
-        return readers[magic](data)
-    if bytes(data[:64]).lstrip()[:1] == JSON_START:
-        key = read_verification_key(bytes(data))
-        return {"file": "verification_key.json", **_describe_key(key)}
-    raise EncodingError(f"{path.name}: no file of this package begins with {magic!r}")
-
-
-def _describe_key(key: SnarkjsKey | NativeKey) -> dict[str, Any]:
-    return {
-        "mode": "native" if isinstance(key, NativeKey) else "snarkjs",
-        "domain": key.domain_size,
-        "public": key.public,
-        "setup": setup_of(key.x_2).value,
-        "key": key.digest.hex(),
-    }
-
-
-def _describe_r1cs(data: memoryview) -> dict[str, Any]:
-    circuit = read_r1cs(data)
-    gates = gates_of(circuit)
-    return {
-        "file": "r1cs",
-        "constraints": len(circuit.constraints),
-        "wires": circuit.wires,
-        "outputs": circuit.outputs,
-        "public inputs": circuit.public_inputs,
-        "private inputs": circuit.private_inputs,
-        "rows": len(gates.a),
-        "domain": domain_size(len(gates.a)),
-    }
-
-
-def _describe_ptau(data: memoryview) -> dict[str, Any]:
-    from .kernels import g2
-
-    powers = read_ptau(data)
-    (x_2,) = g2.decode(np.ascontiguousarray(powers.g2[1:2]))
-    return {
-        "file": "ptau",
-        "power": powers.power,
-        "ceremony power": powers.ceremony_power,
-        "setup": setup_of(x_2).value,
-    }
-
-
-def _describe_zkey(data: memoryview) -> dict[str, Any]:
-    zkey = read_zkey(data)
-    return {
-        "file": "zkey",
-        **_describe_key(verification_key(zkey)),
-        "rows": zkey.constraints,
-        "variables": zkey.variables,
-        "additions": len(zkey.additions),
-    }
-
-
-def _describe_native(data: memoryview) -> dict[str, Any]:
-    key = read_native_key(data)
-    return {"file": "native proving key", **_describe_key(key.key), "variables": key.variables}

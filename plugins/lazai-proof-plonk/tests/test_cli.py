@@ -88,12 +88,20 @@ def test_info_knows_every_file(folder: Path) -> None:
     shown = {"c.r1cs": "constraints", "w.wtns": "values", "p.ptau": "insecure-test"}
     for mode in ("snarkjs", "native"):
         made(folder, mode)
-        shown |= {"k": mode}
+        kinds = (
+            ("verification_key.json", "proof.json") if mode == "snarkjs" else ("native verification", "native proof")
+        )
+        shown |= {"k": mode, "vk": kinds[0], "proof": kinds[1], "public": "public.json"}
         for name, text in shown.items():
             assert text in lazai_plonk("info", folder / name).stdout
-    (folder / "other").write_bytes(b"what is this")
-    with pytest.raises(EncodingError, match="no file of this package"):
-        lazai_plonk("info", folder / "other")
+    for other in (b"what is this", b"", b"\xff" * 800, b"\xff" * 1024):
+        (folder / "other").write_bytes(other)
+        with pytest.raises(EncodingError, match="no file of this package"):
+            lazai_plonk("info", folder / "other")
+    for broken in (b"{}", b"[1]", (folder / "vk").read_bytes()[:-1], b'{"nPublic": 1}'):
+        (folder / "other").write_bytes(broken)
+        with pytest.raises(EncodingError):
+            lazai_plonk("info", folder / "other")
 
 
 def test_a_ceremony_must_be_named_and_trusted(folder: Path) -> None:
