@@ -16,6 +16,7 @@ from lazai_core.api.field_kernels import FieldArray, FieldKernels
 from . import scalars as f
 from .commitment import LOG_FINAL, CodeParameters, Shape, grind
 from .field import DEGREE, Extension
+from .fraction_levels import FractionLeaves
 from .fractions import LeafClaim, descend, fraction_message, second_bound
 from .kernels.arrays import Words, extension_values
 from .kernels.hashing import sibling_places
@@ -208,8 +209,9 @@ class DeviceSteps:
             channel.send_opening(rows_of(self._kernels, leaves, distinct, DEGREE << group))
             channel.send_opening(tree.siblings(self._kernels, distinct))
 
-    def prove_zero_sum(self, p: Words, q: Words, channel: Sender) -> LeafClaim:
+    def prove_zero_sum(self, leaves: FractionLeaves, channel: Sender) -> LeafClaim:
         """PROTOCOL.md, section 7, steps 3 and 4."""
+        p, q = leaves.in_full()
         levels = [(self._kernels.load_extension(view(p)), self._kernels.load_extension(view(q)))]
         while levels[-1][0].shape[0] > SHORT:
             levels.append(self._kernels.add_fractions(*levels[-1]))

@@ -17,7 +17,7 @@ from .circuit.layout import Layout, Piece, restrict_to
 from .circuit.nodes import Committed
 from .claims import CommittedClaims
 from .field import DEGREE, P
-from .kernels.arrays import MONTGOMERY, Words
+from .kernels.arrays import Words, blocked, k_words
 from .kernels.extension import add_outer
 from .kernels.operands import COLUMNS_A_BLOCK, fold_rows, residue_words
 from .workers import split
@@ -26,16 +26,6 @@ LANES = 16
 LIMB_BITS, LIMB_MASK = 16, (1 << 16) - 1
 FOLD_CELLS_MIN = 1 << 21
 """Smaller operands are folded faster than a thread wakes up."""
-
-
-def k_words(values: KArray) -> Words:
-    """Canonical `[n, 5]` to Montgomery words `[n, 5]`."""
-    return (values.astype(np.uint64) * np.uint64(MONTGOMERY) % np.uint64(P)).astype(np.uint32)
-
-
-def blocked(values: KArray) -> Words:
-    """Canonical `[n, 5]`, n a multiple of sixteen, in blocks."""
-    return np.ascontiguousarray(k_words(values).reshape(-1, LANES, DEGREE).transpose(0, 2, 1))
 
 
 def splats(values: KArray) -> Words:
@@ -58,11 +48,11 @@ def padded_cells(values: IntArray, piece: Piece) -> NDArray[Any]:
 def residues(values: NDArray[Any]) -> Words:
     """Integers, flat, to Montgomery words."""
     words = np.empty(values.size, dtype=np.uint32)
-    residue_words(np.ascontiguousarray(_narrow(values)).reshape(-1), words)
+    residue_words(np.ascontiguousarray(narrow(values)).reshape(-1), words)
     return words
 
 
-def _narrow(values: NDArray[Any]) -> NDArray[Any]:
+def narrow(values: NDArray[Any]) -> NDArray[Any]:
     """Python integers as residues; native ones as they are."""
     return np.asarray(values % P, dtype=np.int64) if values.dtype == object else values
 
@@ -156,7 +146,7 @@ def fold_operand(values: IntArray, order: Sequence[int], kept: Sequence[int], we
     """sum over the axes `order` of values * weights `[cells of order, 5]`: `[extents of kept ..., 5]`, canonical."""
     extents = [values.shape[axis] for axis in kept]
     flat = np.ascontiguousarray(np.transpose(values, [*order, *kept])).reshape(len(weights), -1)
-    folded = _folded(_narrow(flat), np.ascontiguousarray(weights, dtype=np.int32))
+    folded = _folded(narrow(flat), np.ascontiguousarray(weights, dtype=np.int32))
     return np.ascontiguousarray(folded.T).reshape(*extents, DEGREE)
 
 

@@ -1,9 +1,8 @@
 """GKR for sums of fractions (logarithmic-derivative lookups: Haboeck 2022/1530, Papini and Haboeck 2023/1284).
 
 The leaves are fractions p[x] / q[x] over K, 2^t of them. A tree adds them in pairs x, x + half. The verifier learns
-the root's
-numerator and denominator and ends with one claim about p and one about q at one random point; that the sum is zero
-means: root numerator 0, root denominator not 0.
+the root's numerator and denominator and ends with one claim about p and one about q at one random point; that the sum
+is zero means: root numerator 0, root denominator not 0.
 """
 
 from __future__ import annotations
@@ -17,14 +16,11 @@ from lazai_core.api.errors import ProofRejected
 
 from . import scalars as f
 from .field import DEGREE, Extension
-from .kernels.arrays import Words, extension_array, extension_values, lane_sums, splat
-from .kernels.extension import fold, split_by
-from .kernels.sums import add_fractions, fraction_round
+from .fraction_levels import LOG_LOW, Children, FractionLeaves, low_table
+from .kernels.arrays import Words, extension_array, extension_values, splat
+from .kernels.extension import split_by
 from .messages import Channel, Receiver, Sender
 from .workers import split
-
-KERNEL_LEAVES_MIN = 64
-"""A level of fewer children is handled in Python: a quarter must fill a block of sixteen."""
 
 
 @frozen(kw_only=True)
@@ -36,57 +32,51 @@ class LeafClaim:
     denominator: Extension
 
 
-Values = Words | list[Extension]
-Level = tuple[Values, Values]
+Lists = tuple[list[Extension], list[Extension]]
+Level = Children | Lists
 
 
-def _size(level: Level) -> int:
-    p = level[0]
-    return len(p) if isinstance(p, list) else 16 * len(p)
-
-
-def _parent(level: Level) -> Level:
+def _parent(level: Lists) -> Lists:
     p, q = level
-    if isinstance(p, list) or isinstance(q, list):
-        numerators, denominators = _as_lists(level)
-        half = len(numerators) // 2
-        return (
-            [
-                f.add(
-                    f.multiply(numerators[i], denominators[i + half]), f.multiply(numerators[i + half], denominators[i])
-                )
-                for i in range(half)
-            ],
-            [f.multiply(denominators[i], denominators[i + half]) for i in range(half)],
-        )
     half = len(p) // 2
-    if not half:
-        return _parent((extension_values(p), extension_values(q)))
-    up_p, up_q = (np.empty((half, DEGREE, 16), dtype=np.uint32) for _ in range(2))
-    split(half, lambda begin, end: add_fractions(p, q, up_p, up_q, begin, end))
-    return up_p, up_q
-
-
-def _as_lists(level: Level) -> tuple[list[Extension], list[Extension]]:
-    p, q = level
     return (
-        p if isinstance(p, list) else extension_values(p),
-        q if isinstance(q, list) else extension_values(q),
+        [f.add(f.multiply(p[i], q[i + half]), f.multiply(p[i + half], q[i])) for i in range(half)],
+        [f.multiply(q[i], q[i + half]) for i in range(half)],
     )
+
+
+def _level(p: Words, q: Words) -> Level:
+    """Halves of arrays over K as children."""
+    half = len(p) // 2
+    return Children(p[:half], q[:half], p[half:], q[half:]) if half else (extension_values(p), extension_values(q))
 
 
 def prove_zero_sum(p: Words, q: Words, channel: Sender) -> LeafClaim:
     """Prove that the fractions of `uint32[2^t / 16, 5, 16]` arrays add up to zero; t at least 4."""
-    levels: list[Level] = [(p, q)]
-    while _size(levels[-1]) > 1:
-        levels.append(_parent(levels[-1]))
-    (_, root_denominator) = _as_lists(levels.pop())
+    return _prove(_level(p, q), channel)
+
+
+def prove_leaves_zero_sum(leaves: FractionLeaves, channel: Sender) -> LeafClaim:
+    """The same for leaves in short; at least 32."""
+    return _prove(leaves.children(), channel)
+
+
+def _prove(leaves: Level, channel: Sender) -> LeafClaim:
+    levels: list[Children] = []
+    while isinstance(leaves, Children):
+        levels.append(leaves)
+        leaves = _level(*leaves.parents())
+    small = [leaves]
+    while len(small[-1][0]) > 1:
+        small.append(_parent(small[-1]))
+    (_, root_denominator) = small.pop()
     channel.send_elements("root", root_denominator)
-    top_p, top_q = _as_lists(levels.pop())
-    channel.send_elements("children", [*top_p, *top_q])
-    claim = descend(channel, (), top_p[0], top_p[1], top_q[0], top_q[1])
-    while levels:
-        claim = _prove_level(levels.pop(), claim, channel)
+    (p0, p1), (q0, q1) = small.pop()
+    channel.send_elements("children", [p0, p1, q0, q1])
+    claim = descend(channel, (), p0, p1, q0, q1)
+    below: list[Level] = [*reversed(small), *reversed(levels)]
+    for level in below:
+        claim = _prove_level(level, claim, channel)
     return claim
 
 
@@ -123,45 +113,6 @@ def eq_tables(z: Sequence[Extension]) -> list[Words]:
     return tables
 
 
-class _FractionSums:
-    """The prover's side of one level: children arrays p, q (halves are the two children)."""
-
-    def __init__(self, level: Level, z: Sequence[Extension], mix: Extension) -> None:
-        self.p: Words | list[Extension] = level[0]
-        self.q: Words | list[Extension] = level[1]
-        self.z = list(z)
-        self.mix = mix
-        self._tables = eq_tables(self.z[:-1]) if len(self.z) > 4 else []
-
-    def message(self) -> tuple[Extension, Extension]:
-        """H(0) and the leading coefficient of H(X) = sum_x' eq(z', x') inner(X, x')."""
-        if isinstance(self.p, list) or _size((self.p, self.q)) < KERNEL_LEAVES_MIN:
-            return self._small_message()
-        p, q = self.p, self.q
-        assert not isinstance(q, list)
-        table, factor = self._tables[len(self.z) - 5], splat(self.mix)
-        accumulators: list[Words] = []
-
-        def run(begin: int, end: int) -> None:
-            accumulator = np.zeros((2, DEGREE, 16), dtype=np.uint32)
-            fraction_round(p, q, table, factor, accumulator, begin, end)
-            accumulators.append(accumulator)
-
-        split(len(p) // 4, run)
-        sums = [lane_sums(accumulator) for accumulator in accumulators]
-        return f.sum_all([s[0] for s in sums]), f.sum_all([s[1] for s in sums])
-
-    def _small_message(self) -> tuple[Extension, Extension]:
-        p, q = _as_lists((self.p, self.q))
-        self.p, self.q = p, q
-        return fraction_message(p, q, f.eq_vector(self.z[:-1]), self.mix)
-
-    def bind(self, r: Extension) -> None:
-        """Fix the top variable of the level above: it is the second most significant of p and q."""
-        self.z.pop()
-        self.p, self.q = _bind_second(self.p, r), _bind_second(self.q, r)
-
-
 def fraction_message(
     p: Sequence[Extension], q: Sequence[Extension], weights: Sequence[Extension], mix: Extension
 ) -> tuple[Extension, Extension]:
@@ -191,35 +142,28 @@ def second_bound(values: Sequence[Extension], r: Extension) -> list[Extension]:
     ]
 
 
-def _bind_second(values: Words | list[Extension], r: Extension) -> Words | list[Extension]:
-    if isinstance(values, list):
-        return second_bound(values, r)
-    if len(values) < 4:
-        return second_bound(extension_values(values), r)
-    # In place: the first child's fold leaves the second quarter free for the second child's.
-    quarter = len(values) // 4
-    challenge = splat(r)
-    for child in range(2):
-        source = values[2 * quarter * child : 2 * quarter * (child + 1)]
-        target = values[quarter * child : quarter * (child + 1)]
-
-        def run(begin: int, end: int, s: Words = source, o: Words = target) -> None:
-            fold(s, o, challenge, begin, end)
-
-        split(quarter, run)
-    return values[: 2 * quarter]
-
-
 def _prove_level(level: Level, claim: LeafClaim, channel: Sender) -> LeafClaim:
     mix = channel.challenge("mix")
-    sums = _FractionSums(level, claim.point, mix)
-    bound: list[Extension] = []
-    for _ in claim.point:
-        channel.send_elements("round", sums.message())
+    z, bound = list(claim.point), []
+    factor: Words = splat(mix)
+    low: Words | None = None
+    while z:
+        z.pop()
+        if isinstance(level, Children) and len(level.q0) < 2:
+            level = level.lists()
+        if isinstance(level, Children):
+            low = low_table(z) if low is None or len(z) < LOG_LOW else low
+            message = level.message(z, low, factor)
+        else:
+            message = fraction_message(*level, f.eq_vector(z), mix)
+        channel.send_elements("round", message)
         r = channel.challenge("round")
-        sums.bind(r)
+        if isinstance(level, Children):
+            level.bind(r)
+        else:
+            level = (second_bound(level[0], r), second_bound(level[1], r))
         bound.append(r)
-    p, q = _as_lists((sums.p, sums.q))
+    p, q = level.lists() if isinstance(level, Children) else level
     channel.send_elements("children", [*p, *q])
     return descend(channel, list(reversed(bound)), p[0], p[1], q[0], q[1])
 

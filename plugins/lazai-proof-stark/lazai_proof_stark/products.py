@@ -19,9 +19,9 @@ from .circuit import karray
 from .circuit.functional import merged
 from .circuit.karray import IntArray, KArray
 from .circuit.pullback import ProductTerm
-from .expansion import fold_operand, k_words
+from .expansion import fold_operand
 from .field import DEGREE, Extension
-from .kernels.arrays import Words, extension_values, lane_sums, splat
+from .kernels.arrays import Words, extension_values, k_words, lane_sums, splat
 from .kernels.extension import fold
 from .kernels.sums import cubic_round, triple_total
 from .messages import Receiver, Sender

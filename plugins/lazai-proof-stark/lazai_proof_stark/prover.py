@@ -35,10 +35,12 @@ from .claims import (
     operand_claims,
 )
 from .commitment import Shape
-from .expansion import LANES, fill_commitment, fold_operand, padded_cells, residues, weights_over
+from .expansion import LANES, fill_commitment, fold_operand, narrow, padded_cells, residues, weights_over
 from .field import DEGREE, Extension, P
-from .kernels.arrays import MONTGOMERY, MONTGOMERY_INVERSE, Words, splat
-from .kernels.operands import subtract_scaled
+from .fraction_levels import FractionLeaves
+from .kernels.arrays import MONTGOMERY, Words, splat
+from .kernels.fractions import denominators
+from .kernels.operands import residue_words
 from .messages import Sender
 from .model_key import StarkProvingKey, circuit_of, commitment_variables
 from .opening import begin
@@ -48,7 +50,6 @@ from .steps import PROCESSOR, Commitment, Steps
 from .windows import WindowedWeights, windowed
 from .workers import split
 
-LOG_LANES = 4
 WINDOWED_VARIABLES_MIN = 20
 """Shorter commitments are opened cell by cell."""
 
@@ -143,8 +144,8 @@ class _Run:
         self.first, self.second = Pulled(), Pulled()
 
     def lookups(self) -> None:
-        numerators, denominators = leaf_fractions(self.leaves, self.lookup_challenges, self.context)
-        claim = self.steps.prove_zero_sum(numerators, denominators, self.channel)
+        fractions = leaf_fractions(self.leaves, self.lookup_challenges, self.context)
+        claim = self.steps.prove_zero_sum(fractions, self.channel)
         mix, equality_mix = self.channel.challenges("claims", 2)
         point = self.channel.challenges("equalities", equality_variables(self.circuit))
         self.target = lookup_claims(self.leaves, self.lookup_challenges, claim, mix, self.context, self.first)
@@ -270,35 +271,38 @@ def make_stacks(products: Sequence[ProductTerm], context: Context) -> list[Stack
     return stacks
 
 
-def leaf_fractions(leaves: Leaves, challenges: LookupChallenges, context: Context) -> tuple[Words, Words]:
-    """Numerators and denominators of all leaves, in blocks."""
-    blocks = (1 << leaves.variables) // LANES
-    p = np.zeros((blocks, DEGREE, LANES), dtype=np.uint32)
-    q = np.zeros((blocks, DEGREE, LANES), dtype=np.uint32)
+def leaf_fractions(leaves: Leaves, challenges: LookupChallenges, context: Context) -> FractionLeaves:
+    """Numerators and denominators of the leaves in regions."""
     used = sum(1 << region.piece.bits for region in leaves.regions)
-    q[used // LANES :, 0, :] = MONTGOMERY
-    powers = [f.power(challenges.alpha, index) for index in range(IDENTITY_POWER)]
-    small: list[tuple[Region, Words, list[Words]]] = []
+    blocks = -(-used // LANES)
+    p = np.empty(blocks * LANES, dtype=np.uint32)
+    q = np.empty((blocks, DEGREE, LANES), dtype=np.uint32)
+    p[used:], q[-1] = 0, 0
+    q[-1, 0] = MONTGOMERY
+    factors = np.stack([splat(f.power(challenges.alpha, index)) for index in range(IDENTITY_POWER)])
+    constants = {region.identity: splat(challenges.constant(region.identity)) for region in leaves.regions}
     for region in leaves.regions:
-        forms = [residues(padded_cells(context.values.wide(form), region.piece)) for form in region.forms]
-        numerators = _numerators(region, context)
-        if region.piece.bits < LOG_LANES:
-            small.append((region, numerators, forms))
+        size = 1 << region.piece.bits
+        room = max(size, LANES)
+        forms = np.zeros((len(region.forms), room), dtype=np.uint32)
+        for form, row in zip(region.forms, forms, strict=True):
+            residue_words(narrow(padded_cells(context.values.wide(form), region.piece)), row)
+        p[region.offset : region.offset + size] = _numerators(region, context)
+        if size < LANES:
+            out = np.empty((1, DEGREE, LANES), dtype=np.uint32)
+            denominators(constants[region.identity], factors, forms, out, 0, 1)
+            block, lane = divmod(region.offset, LANES)
+            q[block, :, lane : lane + size] = out[0, :, :size]
             continue
-        first, count = region.offset // LANES, (1 << region.piece.bits) // LANES
-        target = q[first : first + count]
-        target[:] = splat(challenges.constant(region.identity))
-        for form, power in zip(forms, powers, strict=False):
-            factor = splat(power)
+        target = q[region.offset // LANES : (region.offset + size) // LANES]
 
-            def run(begin: int, end: int, c: Words = factor, v: Words = form, o: Words = target) -> None:
-                subtract_scaled(c, v, o, begin, end)
+        def run(
+            begin: int, end: int, c: Words = constants[region.identity], v: Words = forms, o: Words = target
+        ) -> None:
+            denominators(c, factors, v, o, begin, end)
 
-            split(count, run)
-        p[first : first + count, 0, :] = numerators.reshape(-1, LANES)
-    for region, numerators, forms in small:
-        _write_small(region, numerators, forms, powers, challenges, p, q)
-    return p, q
+        split(len(target), run)
+    return FractionLeaves(variables=leaves.variables, numerators=p, denominators=q)
 
 
 def _numerators(region: Region, context: Context) -> Words:
@@ -308,24 +312,3 @@ def _numerators(region: Region, context: Context) -> Words:
         return true.astype(np.uint32) * np.uint32(MONTGOMERY)
     counts = context.values.columns[region.multiplicity.column]
     return residues(padded_cells(-counts.astype(np.int64), region.piece))
-
-
-def _write_small(
-    region: Region,
-    numerators: Words,
-    forms: Sequence[Words],
-    powers: Sequence[Extension],
-    challenges: LookupChallenges,
-    p: Words,
-    q: Words,
-) -> None:
-    """A region of fewer cells than lanes, element by element."""
-    constant = challenges.constant(region.identity)
-    for cell in range(1 << region.piece.bits):
-        key = constant
-        for form, power in zip(forms, powers, strict=False):
-            value = int(form[cell]) * MONTGOMERY_INVERSE % P
-            key = f.subtract(key, f.scale(power, value))
-        block, lane = divmod(region.offset + cell, LANES)
-        q[block, :, lane] = [coefficient * MONTGOMERY % P for coefficient in key]
-        p[block, 0, lane] = numerators[cell]

@@ -15,6 +15,7 @@ from lazai_core.api.errors import AssemblyError, BackendUnavailable, ComputeErro
 from . import commitment, fractions
 from .commitment import CodeParameters, Committed, Shape
 from .field import Extension
+from .fraction_levels import FractionLeaves
 from .fractions import LeafClaim
 from .kernels.arrays import Words
 from .messages import Sender
@@ -47,8 +48,8 @@ class Steps(Protocol):
         Raises ComputeError for a commitment that was made elsewhere.
         """
 
-    def prove_zero_sum(self, p: Words, q: Words, channel: Sender) -> LeafClaim:
-        """Prove that fractions add up to zero; see `fractions.prove_zero_sum`. The arrays may be overwritten."""
+    def prove_zero_sum(self, leaves: FractionLeaves, channel: Sender) -> LeafClaim:
+        """Prove that fractions add up to zero; see `fractions`. The arrays may be overwritten."""
 
 
 class ProcessorSteps:
@@ -64,8 +65,8 @@ class ProcessorSteps:
             raise ComputeError("the key's commitment lies on a device", hint="prove where the key was prepared")
         return commitment.open_weighted(committed, weights, channel)
 
-    def prove_zero_sum(self, p: Words, q: Words, channel: Sender) -> LeafClaim:
-        return fractions.prove_zero_sum(p, q, channel)
+    def prove_zero_sum(self, leaves: FractionLeaves, channel: Sender) -> LeafClaim:
+        return fractions.prove_leaves_zero_sum(leaves, channel)
 
 
 PROCESSOR: Steps = ProcessorSteps()

@@ -19,9 +19,9 @@ from .circuit.karray import IntArray, KArray
 from .circuit.layout import Block, Layout, restrict_to
 from .circuit.nodes import Committed
 from .claims import CommittedClaims, factor_key
-from .expansion import blocked, cells_of, group_vectors, k_words, outer
+from .expansion import cells_of, group_vectors, outer
 from .field import DEGREE, Extension
-from .kernels.arrays import Words
+from .kernels.arrays import Words, blocked, k_words
 from .kernels.windows import (
     LOG_WINDOW,
     WINDOW_BLOCKS,

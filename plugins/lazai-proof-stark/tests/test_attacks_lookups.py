@@ -24,6 +24,7 @@ from lazai_core.exact.builder import ProgramBuilder
 from lazai_proof_stark import field as f
 from lazai_proof_stark import prover, verifier
 from lazai_proof_stark.field import Extension, P
+from lazai_proof_stark.fraction_levels import FractionLeaves
 from lazai_proof_stark.kernels.arrays import extension_array, extension_values
 from lazai_proof_stark.model_key import circuit_of
 from lazai_proof_stark.parameters import PARAMETER_SETS
@@ -114,9 +115,11 @@ def test_fractions_that_the_columns_do_not_give_are_refused(
     honest_leaves = prover.leaf_fractions
 
     def changed(leaves: Any, *rest: Any) -> Any:
-        p, q = (extension_values(array) for array in honest_leaves(leaves, *rest))
+        p, q = (extension_values(array) for array in honest_leaves(leaves, *rest).in_full())
         change(p, q, sum(1 << region.piece.bits for region in leaves.regions))
-        return extension_array(p), extension_array(q)
+        return FractionLeaves(
+            variables=leaves.variables, numerators=extension_array(p), denominators=extension_array(q)
+        )
 
     monkeypatch.setattr(prover, "leaf_fractions", changed)
     proof = prover.prove(run.key, run.statement, run.trace, CancelToken())

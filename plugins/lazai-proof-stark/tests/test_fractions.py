@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 import pytest
 
 from lazai_core.api.errors import ProofMalformed, ProofRejected
 from lazai_core.api.transcript import Transcript
 from lazai_proof_stark import field as f
 from lazai_proof_stark.field import DEGREE, Extension, P
-from lazai_proof_stark.fractions import LeafClaim, check_zero_sum, prove_zero_sum
+from lazai_proof_stark.fraction_levels import FractionLeaves
+from lazai_proof_stark.fractions import LeafClaim, check_zero_sum, prove_leaves_zero_sum, prove_zero_sum
 from lazai_proof_stark.kernels.arrays import extension_array
 from lazai_proof_stark.messages import Receiver, Sender
 
@@ -61,6 +63,27 @@ def test_honest_sums(variables: int) -> None:
     assert len(claim.point) == variables
     assert holds(claim, p, q)
     assert len(proof) == 20 * (1 + 4 * variables + 2 * (variables * (variables - 1) // 2))
+
+
+@pytest.mark.parametrize("base", [False, True], ids=["numerators over K", "numerators over F"])
+@pytest.mark.parametrize(
+    ("variables", "used"),
+    [(5, 16), (5, 32), (6, 16), (7, 80), (8, 144), (9, 272), (9, 400), (12, 2064), (12, 2512), (12, 3600), (12, 4096)],
+)
+def test_leaves_in_short_have_the_same_proof(variables: int, used: int, base: bool) -> None:
+    """Numerators over F, and leaves that end early: the bytes are those of all leaves over K."""
+    random = Random(used)
+    p = [f.lift(random.randrange(P)) if base else element(random) for _ in range(used)]
+    q = [element(random) for _ in range(used)]
+    words = extension_array(p)
+    numerators = np.ascontiguousarray(words[:, 0]).reshape(-1) if base else words
+    leaves = FractionLeaves(variables=variables, numerators=numerators, denominators=extension_array(q))
+    tail = (1 << variables) - used
+    whole = extension_array(p + [f.ZERO] * tail), extension_array(q + [f.ONE] * tail)
+    assert all(np.array_equal(a, b) for a, b in zip(leaves.in_full(), whole, strict=True))
+    short, full = Sender(Transcript("fractions")), Sender(Transcript("fractions"))
+    assert prove_leaves_zero_sum(leaves, short) == prove_zero_sum(*whole, full)
+    assert short.proof() == full.proof()
 
 
 def test_a_sum_that_is_not_zero_is_rejected() -> None:

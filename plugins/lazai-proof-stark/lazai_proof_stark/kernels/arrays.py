@@ -28,6 +28,16 @@ def from_montgomery(words: Words) -> NDArray[np.uint32]:
     return (words.astype(np.uint64) * np.uint64(MONTGOMERY_INVERSE) % np.uint64(P)).astype(np.uint32)
 
 
+def k_words(values: NDArray[np.int64]) -> Words:
+    """Canonical `[n, 5]` to Montgomery words `[n, 5]`."""
+    return (values.astype(np.uint64) * np.uint64(MONTGOMERY) % np.uint64(P)).astype(np.uint32)
+
+
+def blocked(values: NDArray[np.int64]) -> Words:
+    """Canonical `[n, 5]`, n a multiple of sixteen, in blocks."""
+    return np.ascontiguousarray(k_words(values).reshape(-1, LANES, 5).transpose(0, 2, 1))
+
+
 def splat(value: Extension) -> Words:
     """One element of K in all lanes: `uint32[5, 16]`."""
     words = np.array([coefficient * MONTGOMERY % P for coefficient in value], dtype=np.uint32)
