@@ -31,9 +31,11 @@ from .builder import Builder
 from .commit import Committer
 from .consensus_host import ConsensusHost, HostParts
 from .disk import Disk
+from .evidence import EvidencePool
 from .execution import BoundedThreads
 from .gateway import NodeGateway, Rooms
 from .gossip import Gossip
+from .gossip.pools import PoolRecords, PoolTransactions
 from .index import SettlementIndex
 from .jobs import ContractJobs
 from .lanes import Lanes
@@ -150,6 +152,7 @@ class _Flow:
 
     mempool: Mempool
     records: RecordPool
+    evidence: EvidencePool
     contract_jobs: ContractJobs
     workers: ComputeWorkers
     orchestrator: Orchestrator
@@ -162,7 +165,8 @@ def build_engine_room(machine: Machine) -> EngineRoom:
     disk = BoundedThreads("disk", threads=1, waiting_max=DISK_QUEUE_MAX)
     observers = BoundedThreads("observers", threads=1, waiting_max=OBSERVERS_QUEUE_MAX)
     host = _host(machine, chain, flow, disk, observers)
-    gossip = _gossip(machine, chain, host)
+    arriving = PoolTransactions(flow.mempool)
+    gossip = _gossip(machine, chain, flow, host, arriving)
     standing = NodeStanding(
         vm=chain.vm,
         engine=machine.engine,
@@ -173,6 +177,7 @@ def build_engine_room(machine: Machine) -> EngineRoom:
     )
     checks: list[Callable[[], Sequence[str]]] = [standing.failing]
     gateway = _gateway(machine, chain, flow, checks, standing)
+    arriving.admit_with(partial(gateway.accept_transaction, foreign=True))
     vm = chain.vm
     return EngineRoom(
         vm=vm,
@@ -244,6 +249,7 @@ def _flow(machine: Machine, chain: _Chain) -> _Flow:
     return _Flow(
         mempool=mempool,
         records=records,
+        evidence=EvidencePool(chain.vm),
         contract_jobs=contract_jobs,
         workers=workers,
         orchestrator=orchestrator,
@@ -290,23 +296,37 @@ def _host(
             wal=WriteAheadLog(machine.wal_disk),
             signer=MessageSigner(machine.identity, last_signed),
             address=machine.identity.address,
+            evidence=flow.evidence,
         )
     )
 
 
-def _gossip(machine: Machine, chain: _Chain, host: ConsensusHost) -> Gossip | None:
-    """Joins the host with the network, where there is one."""
+def _gossip(
+    machine: Machine, chain: _Chain, flow: _Flow, host: ConsensusHost, transactions: PoolTransactions
+) -> Gossip | None:
+    """Joins host and pools with the network, where there is one."""
     if machine.network is None:
         return None
+    records = PoolRecords(
+        flow.records,
+        judge=_judge(machine, chain.vm, AcceptancePolicy()),
+        # Proofs come singly and take long; prices are asked for often and take little.
+        threads=chain.pricing_thread,
+        height=lambda: chain.vm.head.height,
+    )
     gossip = Gossip(
         transport=machine.network,
         identity=machine.identity,
         chain=chain.vm,
         engine=machine.engine,
         rng=machine.rng,
+        transactions=transactions,
+        records=records,
+        evidence=flow.evidence,
     )
     gossip.host = host
     host.connect(gossip)
+    flow.orchestrator.borrow_from(gossip.records.borrow)
     return gossip
 
 

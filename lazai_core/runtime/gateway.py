@@ -28,7 +28,7 @@ from lazai_core.api.service import (
 from lazai_core.api.types import SETTLEMENT_ADDRESS, Address, DatId, Gas, Hash32, Height, JobId, ModelId, Wei, to_hex
 from lazai_core.chain.abi import describe_revert
 from lazai_core.chain.system_state import escrow_of, next_counter
-from lazai_core.chain.transaction import decode_transaction
+from lazai_core.chain.transaction import Transaction, decode_transaction
 from lazai_core.lazvm.vm import CallRequest, LazVM
 
 from .admission import Admission
@@ -328,7 +328,13 @@ class NodeGateway:
 
     async def send_raw_transaction(self, raw: bytes) -> Hash32:
         """Take a signed Ethereum transaction into the pool. Raises InvalidTransaction or Busy."""
-        transaction = decode_transaction(raw)
+        return self.accept_transaction(decode_transaction(raw))
+
+    def accept_transaction(self, transaction: Transaction, *, foreign: bool = False) -> Hash32:
+        """The same for one that is decoded already; `foreign` where a peer brought it.
+
+        Raises InvalidTransaction or Busy.
+        """
         if transaction.chain_id not in (None, self.chain_id):
             raise InvalidTransaction(
                 f"the transaction is for chain {transaction.chain_id}, this chain is {self.chain_id}",
@@ -352,7 +358,11 @@ class NodeGateway:
         known = self._rooms.mempool.get(transaction.hash)
         if known is None:
             work = WalletTransaction(
-                work_id=transaction.hash, sender=sender, size_bytes=len(raw), transaction=transaction
+                work_id=transaction.hash,
+                sender=sender,
+                size_bytes=len(transaction.raw),
+                transaction=transaction,
+                foreign=foreign,
             )
             self._rooms.orchestrator.accept(work)
             self._remember(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from lazai_core.api.errors import Busy, InvalidTransaction
 from lazai_core.api.types import Address
@@ -25,6 +25,7 @@ class Mempool:
         self._senders: dict[Address, int] = {}
         self._bytes = 0
         self.changed = asyncio.Event()
+        self._added: Callable[[WalletTransaction], None] = lambda work: None
 
     def __len__(self) -> int:
         return len(self._work)
@@ -56,7 +57,12 @@ class Mempool:
         self._bytes += work.size_bytes
         if isinstance(work, WalletTransaction):
             self._by_nonce[work.sender, work.transaction.nonce] = work
+            self._added(work)
         return replaced
+
+    def on_added(self, tell: Callable[[WalletTransaction], None]) -> None:
+        """Call `tell` for every wallet's transaction that comes in from now on."""
+        self._added = tell
 
     def _replaced(self, work: Work) -> WalletTransaction | None:
         if not isinstance(work, WalletTransaction):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from attrs import define, field
@@ -31,6 +31,13 @@ from .workers import ComputeWorkers
 
 log = structlog.get_logger(__name__)
 
+RECORD_WAIT_MS = 1_500
+"""How long a peer's transaction waits for its record from peers, before this node computes it a second time."""
+RECORD_WAIT_ABSENT_MS = 30_000
+"""And how long any transaction does whose program this node does not hold."""
+
+Borrow = Callable[[ComputeJob, int], Awaitable[bool]]
+"""Whether a peer's record of a job came into the pool within so many milliseconds."""
 Route = Callable[[ComputeJob, Sequence[str]], str | None]
 
 
@@ -87,6 +94,11 @@ class Orchestrator:
         self._making: dict[JobId, _Making] = {}
         self._turns: dict[Address, _Turn] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._borrow: Borrow | None = None
+
+    def borrow_from(self, borrow: Borrow) -> None:
+        """There are peers that may have records."""
+        self._borrow = borrow
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Own the tasks that prepare work."""
@@ -182,11 +194,21 @@ class Orchestrator:
         turn.users += 1
         try:
             async with turn.lock:
-                await self.record(job)
+                if not await self._is_borrowed(work, job):
+                    await self.record(job)
         finally:
             turn.users -= 1
             if not turn.users:
                 self._turns.pop(work.sender, None)
+
+    async def _is_borrowed(self, work: Work, job: ComputeJob) -> bool:
+        """Whether a peer's record is in the pool now: who got the transaction first computes, others wait a little."""
+        if self._borrow is None or self._records.get(job.job_id) is not None:
+            return False
+        if self._programs.program(job.model) is None:
+            return await self._borrow(job, RECORD_WAIT_ABSENT_MS)
+        foreign = isinstance(work, WalletTransaction) and work.foreign
+        return foreign and await self._borrow(job, RECORD_WAIT_MS)
 
     async def record(self, job: ComputeJob) -> None:
         """Return once the record of `job` is in the pool. Raises what prevented it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from attrs import frozen
 
@@ -32,6 +32,7 @@ class RecordPool:
         self._blocks_max = blocks_max
         self._known: OrderedDict[JobId, KnownRecord] = OrderedDict()
         self._bytes = 0
+        self._added: Callable[[ComputeRecord], None] = lambda record: None
 
     def __len__(self) -> int:
         return len(self._known)
@@ -53,6 +54,11 @@ class RecordPool:
         # The newest always stays: it is the one that somebody waits for.
         while len(self._known) > 1 and (self._bytes > self._bytes_max or len(self._known) > self._count_max):
             self._drop(next(iter(self._known)))
+        self._added(record)
+
+    def on_added(self, tell: Callable[[ComputeRecord], None]) -> None:
+        """Call `tell` for every record that comes in from now on."""
+        self._added = tell
 
     def get(self, job_id: JobId) -> KnownRecord | None:
         """The record of a job."""

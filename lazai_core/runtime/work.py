@@ -81,9 +81,10 @@ class Work:
 
 @define(kw_only=True, eq=False)
 class WalletTransaction(Work):
-    """A transaction as its sender signed it."""
+    """A transaction as its sender signed it; `foreign` where a peer brought it, which may compute what it needs."""
 
     transaction: Transaction
+    foreign: bool = False
 
 
 @define(kw_only=True, eq=False)

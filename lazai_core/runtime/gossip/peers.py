@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from attrs import define
@@ -53,6 +53,8 @@ class PeerState:
     served: Budget
     talk: Budget
     requests: Budget
+    transactions: Budget
+    evidence: Budget
     status: Status | None = None
     foreign: bool = False
     neighbours: frozenset[PeerId] = frozenset()
@@ -80,20 +82,21 @@ class PeerTable:
         self._status_waits = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: set[asyncio.TimerHandle] = set()
+        self._group: asyncio.TaskGroup | None = None
 
     def __len__(self) -> int:
         return len(self._states)
 
     # Time.
 
-    def open(self) -> None:
-        """From now on there is a loop."""
-        self._loop = asyncio.get_running_loop()
+    def open(self, group: asyncio.TaskGroup) -> None:
+        """From now on there is a loop, and tasks of gossip live in `group`."""
+        self._loop, self._group = asyncio.get_running_loop(), group
         self.height_since = self.now
 
     def close(self) -> None:
         """Cancel everything that waits."""
-        self._loop = None
+        self._loop = self._group = None
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -115,6 +118,13 @@ class PeerTable:
         timer = self._loop.call_later(delay_ms / 1000, fire)
         self._timers.add(timer)
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something go on beside the reading, until gossip is stopped."""
+        if self._group is None:
+            work.close()
+        else:
+            self._group.create_task(work)
+
     # Who is there.
 
     def join(self, peer: PeerId) -> PeerState | None:
@@ -130,6 +140,8 @@ class PeerTable:
             served=Budget(rate=options.parts_served_rate, burst=2 * options.parts_served_rate),
             talk=Budget(rate=options.talk_rate, burst=4 * options.talk_rate),
             requests=Budget(rate=options.sync_request_rate, burst=4 * options.sync_request_rate),
+            transactions=Budget(rate=options.transaction_rate, burst=4 * options.transaction_rate),
+            evidence=Budget(rate=options.evidence_rate, burst=64 * options.evidence_rate),
         )
         self._states[peer] = state
         return state

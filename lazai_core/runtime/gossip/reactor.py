@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from lazai_core.api.consensus import MessagePlace, ReportEvidence
-from lazai_core.api.errors import EncodingError, LocalFault
+from lazai_core.api.errors import EncodingError, LocalFault, StorageError
 from lazai_core.api.needs import NodeIdentity
 from lazai_core.api.network import Arrival, Envelope, PeerFault, PeerId, PeerJoined, Transport
 from lazai_core.api.proof import Rng
@@ -23,15 +23,21 @@ from lazai_core.chain.block import Block
 from lazai_core.runtime.peering import ConsensusMessage, HostPort
 
 from .blocks import BlockRoom
+from .evidence import EvidenceRoom
 from .messages import MessageRoom
 from .options import GossipOptions
 from .peers import ChainReader, PeerState, PeerTable
+from .ports import EvidencePort, RecordPort, TransactionPort
+from .records import RecordRoom
 from .sync import BlockSync
+from .transaction_wire import HASHES_MAX
+from .transactions import TransactionRoom
 from .wire import ENVELOPE_BYTES_MAX, PROTOCOL, Status, Topic, decode_neighbours
 
 log = structlog.get_logger(__name__)
 
 ARRIVALS_IN_A_ROW_MAX = 32
+Reader = Callable[[PeerState, bytes], None]
 
 
 class EngineMessages(Protocol):
@@ -55,7 +61,11 @@ class Gossip:
         engine: EngineMessages,
         rng: Rng,
         options: GossipOptions | None = None,
+        transactions: TransactionPort | None = None,
+        records: RecordPort | None = None,
+        evidence: EvidencePort | None = None,
     ) -> None:
+        """Without a port the node neither takes nor gives what the port is for."""
         self.options = GossipOptions() if options is None else options
         self._host: HostPort | None = None
         self._transport = transport
@@ -64,8 +74,13 @@ class Gossip:
         self.messages = MessageRoom(self.peers, engine.place_of, self._attached)
         self.blocks = BlockRoom(self.peers, identity, self._attached)
         self.sync = BlockSync(self.peers, self.blocks, self._attached)
+        self.transactions = TransactionRoom(self.peers, transactions)
+        self.records = RecordRoom(self.peers, records)
+        self.evidence = EvidenceRoom(self.peers, evidence)
         self._neighbours_due = 0.0
-        self._readers: dict[str, Callable[[PeerState, bytes], None]] = {
+        self._transactions_due = 0.0
+        self.own_mistakes = 0
+        self._readers: dict[str, Reader] = {
             Topic.STATUS: self._status,
             Topic.NEIGHBOURS: self._neighbours,
             Topic.MESSAGES: self.messages.arrive,
@@ -75,6 +90,14 @@ class Gossip:
             Topic.WANT_PARTS: self.blocks.request_arrived,
             Topic.GET_BLOCKS: self.sync.request_arrived,
             Topic.BLOCKS: self.sync.blocks_arrived,
+            Topic.TRANSACTIONS: self.transactions.transactions_arrived,
+            Topic.ANNOUNCE: self.transactions.announced_by,
+            Topic.GET_TRANSACTIONS: self.transactions.request_arrived,
+            Topic.EVIDENCE: self.evidence.arrived,
+            Topic.RECORD_OFFERS: self.records.offers_arrived,
+            Topic.WANT_RECORDS: self.records.wanted_arrived,
+            Topic.GET_RECORD: self.records.request_arrived,
+            Topic.RECORD_CHUNK: self.records.chunk_arrived,
         }
 
     # Joining the host.
@@ -97,24 +120,29 @@ class Gossip:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Take in what arrives until cancelled."""
-        self.peers.open()
-        self.peers.height = self.host.height or self.peers.height
-        try:
-            for peer in self._transport.peers():
-                self._join(peer)
-            self._tick()
-            ready()
-            in_a_row = 0
-            async for arrival in self._transport.receive():
-                self.take(arrival)
-                in_a_row += 1
-                if in_a_row >= ARRIVALS_IN_A_ROW_MAX:
-                    # A full queue would keep everybody else from the loop.
-                    in_a_row = 0
-                    await asyncio.sleep(0)
-            await asyncio.Event().wait()
-        finally:
-            self.peers.close()
+        async with asyncio.TaskGroup() as group:
+            self.peers.open(group)
+            self.peers.height = self.host.height or self.peers.height
+            try:
+                for peer in self._transport.peers():
+                    self._join(peer)
+                group.create_task(self.transactions.admit_all())
+                self._tick()
+                ready()
+                await self._read()
+                await asyncio.Event().wait()
+            finally:
+                self.peers.close()
+
+    async def _read(self) -> None:
+        in_a_row = 0
+        async for arrival in self._transport.receive():
+            self.take(arrival)
+            in_a_row += 1
+            if in_a_row >= ARRIVALS_IN_A_ROW_MAX:
+                # A full queue would keep everybody else from the loop.
+                in_a_row = 0
+                await asyncio.sleep(0)
 
     def _tick(self) -> None:
         """Once a second: say where this node stands, and look for what was lost."""
@@ -123,6 +151,9 @@ class Gossip:
         if now >= self._neighbours_due:
             self._neighbours_due = now + self.options.neighbours_ms / 1000
             self.peers.tell_neighbours()
+        if now >= self._transactions_due:
+            self._transactions_due = now + self.options.transactions_repeat_ms / 1000
+            self.transactions.exchange()
         if (now - self.peers.height_since) * 1000 >= self.options.exchange_ms:
             self.messages.exchange()
         self.peers.later(self.options.status_ms, self._tick)
@@ -156,10 +187,20 @@ class Gossip:
             self.peers.blame(envelope.sender, PeerFault.OVERSIZE, f"{len(envelope.payload)} bytes of {envelope.topic}")
         elif state.status is not None or envelope.topic == Topic.STATUS:
             # What overtakes the first status is dropped: whoever sent it does not know yet what is wanted here.
-            try:
-                reader(state, envelope.payload)
-            except EncodingError as error:
-                self.peers.blame(envelope.sender, PeerFault.UNDECODABLE, f"{envelope.topic}: {error.message}")
+            self._read_guarded(reader, state, envelope)
+
+    def _read_guarded(self, reader: Reader, state: PeerState, envelope: Envelope) -> None:
+        try:
+            reader(state, envelope.payload)
+        except EncodingError as error:
+            self.peers.blame(envelope.sender, PeerFault.UNDECODABLE, f"{envelope.topic}: {error.message}")
+        except (StorageError, LocalFault):
+            # This node's own trouble.
+            raise
+        except Exception:
+            # Otherwise one envelope that meets a mistake of ours would stop every node of the chain.
+            self.own_mistakes += 1
+            log.exception("gossip.own_mistake", topic=envelope.topic, peer=envelope.sender, count=self.own_mistakes)
 
     def _status(self, state: PeerState, payload: bytes) -> None:
         if not self._may_talk(state):
@@ -178,6 +219,9 @@ class Gossip:
             self.peers.blame(state.peer, PeerFault.BROKEN_PROMISE, f"height {status.height} after {before.height}")
         else:
             self.messages.peer_advanced(state, Height(-1) if before is None else before.height)
+        if before is None:
+            self.transactions.announce_pending(state, HASHES_MAX)
+            self.evidence.tell(state)
         self.sync.step()
 
     def _neighbours(self, state: PeerState, payload: bytes) -> None:
@@ -227,7 +271,7 @@ class Gossip:
 
     def send_evidence(self, evidence: ReportEvidence) -> None:
         """Bring a proof of misbehaviour to whoever may put it into a block."""
-        log.debug("evidence.made", validator=evidence.validator, kind=evidence.kind)
+        self.evidence.send(evidence.evidence)
 
     def height_started(self, height: Height) -> None:
         """The node decides this height now."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from lazai_core.network.topics import CONTROL_NUMBERS
 from lazai_core.network.topics import Topic as TransportTopic
 
+from .record_wire import CHUNK_BYTES, OFFERS_MAX
+from .transaction_wire import HASHES_MAX
 from .wire import ENVELOPE_BYTES_MAX, NEIGHBOURS_MAX, Topic
 
 SMALL_BYTES_MAX = 4096
@@ -14,6 +16,12 @@ _LIMITS = {
     Topic.WANT_PARTS: SMALL_BYTES_MAX,
     Topic.PART: 80 << 10,
     Topic.GET_BLOCKS: SMALL_BYTES_MAX,
+    Topic.ANNOUNCE: 4 + 32 * HASHES_MAX,
+    Topic.GET_TRANSACTIONS: 4 + 32 * HASHES_MAX,
+    Topic.RECORD_OFFERS: 4 + 68 * OFFERS_MAX,
+    Topic.WANT_RECORDS: 4 + 32 * HASHES_MAX,
+    Topic.GET_RECORD: SMALL_BYTES_MAX,
+    Topic.RECORD_CHUNK: CHUNK_BYTES + SMALL_BYTES_MAX,
 }
 """Topics whose payloads are smaller than an envelope may be."""
 

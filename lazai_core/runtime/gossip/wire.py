@@ -38,6 +38,14 @@ class Topic(StrEnum):
     WANT_PARTS = "want-parts"
     GET_BLOCKS = "get-blocks"
     BLOCKS = "blocks"
+    TRANSACTIONS = "transactions"
+    ANNOUNCE = "announce"
+    GET_TRANSACTIONS = "get-transactions"
+    EVIDENCE = "evidence"
+    RECORD_OFFERS = "record-offers"
+    WANT_RECORDS = "want-records"
+    GET_RECORD = "get-record"
+    RECORD_CHUNK = "record-chunk"
 
 
 PRIORITIES = {
@@ -50,6 +58,14 @@ PRIORITIES = {
     Topic.WANT_PARTS: Priority.BLOCK,
     Topic.GET_BLOCKS: Priority.BLOCK,
     Topic.BLOCKS: Priority.BLOCK,
+    Topic.TRANSACTIONS: Priority.TRANSACTION,
+    Topic.ANNOUNCE: Priority.TRANSACTION,
+    Topic.GET_TRANSACTIONS: Priority.TRANSACTION,
+    Topic.EVIDENCE: Priority.VOTE,
+    Topic.RECORD_OFFERS: Priority.TRANSACTION,
+    Topic.WANT_RECORDS: Priority.TRANSACTION,
+    Topic.GET_RECORD: Priority.TRANSACTION,
+    Topic.RECORD_CHUNK: Priority.TRANSACTION,
 }
 
 
