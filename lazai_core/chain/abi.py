@@ -168,6 +168,7 @@ _ERROR_SOURCES = (
     "ModelRegistry",
     "DataRegistry",
     "Settlement",
+    "Validators",
     "ChunkStore",
     "DigitReader",
 )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from lazai_core.api.consensus import Validator
 from lazai_core.api.encoding import domain_hash
@@ -14,6 +14,8 @@ from lazai_core.api.gas import Ratio
 from lazai_core.api.gas_parameters import GasParameters
 from lazai_core.api.needs import ChainParameters
 from lazai_core.api.types import ZERO_ADDRESS, Address, Gas, Hash32, Wei, to_hex
+
+from .staking import STAKES, StakingParameters
 
 FORMAT = "lazai/genesis/v1"
 
@@ -28,7 +30,10 @@ class GenesisContract:
 
 @frozen(kw_only=True)
 class Genesis:
-    """Everything that the nodes of a chain must agree on before its first block."""
+    """Everything that the nodes of a chain must agree on before its first block.
+
+    Without `staking` the chain has no contract Validators, and the validators never change.
+    """
 
     chain_id: int
     timestamp: int
@@ -43,6 +48,7 @@ class Genesis:
     balances: Mapping[Address, Wei] = field(factory=dict)
     plugins: Mapping[str, int] = field(factory=dict)
     contracts: Mapping[Address, GenesisContract] = field(factory=dict)
+    staking: StakingParameters | None = None
 
     @cached_property
     def canonical(self) -> bytes:
@@ -85,7 +91,20 @@ def _ratio(ratio: Ratio) -> list[int]:
     return [ratio.numerator, ratio.denominator]
 
 
+def staking_document(staking: StakingParameters) -> dict[str, object]:
+    """Staking parameters as the genesis shows them: wei in quotes."""
+    return {
+        name: str(value) if name in STAKES else value
+        for name, value in asdict(staking).items()
+    }
+
+
 def _document(genesis: Genesis) -> dict[str, object]:
+    document = _unstaked(genesis)
+    return document if genesis.staking is None else {**document, "staking": staking_document(genesis.staking)}
+
+
+def _unstaked(genesis: Genesis) -> dict[str, object]:
     gas = genesis.gas_parameters
     return {
         "format": FORMAT,

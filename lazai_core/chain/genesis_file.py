@@ -13,6 +13,8 @@ from lazai_core.api.types import ZERO_ADDRESS, Address, Gas, Wei, address_from_h
 
 from .bounded_json import parse_json
 from .genesis import FORMAT, Genesis, GenesisContract, plugin_differences
+from .staking import RANGES, STAKES, StakingParameters
+from .staking_genesis import contradictions
 
 T = TypeVar("T")
 GENESIS_BYTES_MAX = 64 * 1024 * 1024
@@ -46,6 +48,8 @@ def read_genesis(data: bytes, *, name: str = "genesis.json") -> Genesis:
     """
     problems: list[str] = []
     genesis = _read_document(_parse(data, name), _Node(problems, ""))
+    if not problems:
+        problems += [f"staking: {problem}" for problem in contradictions(genesis)]
     if problems:
         lines = [f"{name}: {problem}" for problem in problems]
         raise InvalidGenesis("\n".join(lines), hint=f"{len(problems)} problems; nothing was started")
@@ -170,7 +174,7 @@ def _shown(value: object) -> str:
 
 def _read_document(value: object, at: _Node) -> Genesis:
     table = at.table(value)
-    at.keys(table, _GENESIS_KEYS)
+    at.keys(table, _GENESIS_KEYS | (table.keys() & {"staking"}))
     if "format" in table and table["format"] != FORMAT:
         at.below("format").problem(f"expected {FORMAT!r}, got {_shown(table['format'])}")
 
@@ -197,6 +201,7 @@ def _read_document(value: object, at: _Node) -> Genesis:
         balances=take("balances", _read_balances, {}),
         plugins=take("plugins", _read_plugins, {}),
         contracts=take("contracts", _read_contracts, {}),
+        staking=take("staking", _read_staking, None),
     )
     for key in ("base_fee_per_gas", "compute_base_fee_per_gas"):
         if key in table and getattr(genesis, key) == 0 and table[key] == "0":
@@ -255,6 +260,17 @@ def _read_gas_parameters(at: _Node, value: object) -> GasParameters:
         compute_gas_target=Gas(at.below("compute_gas_target").number(table["compute_gas_target"], 1)),
         tip=Wei(at.below("tip").decimal(table["tip"], _FEE_MAX)),
     )
+
+
+def _read_staking(at: _Node, value: object) -> StakingParameters:
+    """Every parameter may be left out, and then has its default."""
+    table = at.table(value)
+    at.keys(table, table.keys() & set(RANGES))
+    values = {}
+    for name in RANGES.keys() & table.keys():
+        place, item = at.below(name), table[name]
+        values[name] = place.decimal(item, _WEI_MAX) if name in STAKES else place.number(item)
+    return StakingParameters(**values)  # type: ignore[arg-type]
 
 
 def _read_balances(at: _Node, value: object) -> dict[Address, Wei]:

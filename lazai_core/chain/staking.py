@@ -9,7 +9,7 @@ from attrs import asdict, frozen
 from lazai_core.api.consensus import Validator
 from lazai_core.api.errors import InvalidGenesis
 from lazai_core.api.precompile import StatePort
-from lazai_core.api.types import VALIDATORS_ADDRESS, Address, Wei, to_hex
+from lazai_core.api.types import VALIDATORS_ADDRESS, ZERO_ADDRESS, Address, Wei, to_hex
 
 from .storage_layout import array_slot, mapping_slot, packed_field, word_address
 
@@ -21,12 +21,12 @@ SET_COUNT_MAX = 512
 POWER_MAX = 2**48
 STAKE_MAX = 2**127
 
-_ACTIVE, _VALIDATORS, _CONSENTS, _TOTAL_POWER, _PARAMETERS = 0, 1, 3, 4, 8
+_SET, _RECORDS, _CONSENTS, _TOTAL_POWER, _PARAMETERS = 0, 1, 3, 4, 9
 _SEAT, _BOND = 1, 2
-# Offsets in the slots of a validator's record.
+# Offsets of bytes in the slots of a validator's record.
 _POSITION_BYTES, _CONVICTED_BYTES = 20, 24
 _POWER_BYTES = 20
-_APPROVED_BYTES = 16
+_APPROVED_BYTES, _JAILED_BYTES = 16, 24
 
 
 @frozen(kw_only=True)
@@ -58,9 +58,9 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "power_unit": (1, STAKE_MAX),
     "minimum_stake": (1, STAKE_MAX),
     "count_max": (1, SET_COUNT_MAX),
-    "unbonding_blocks": (1, 2**40),
+    "unbonding_blocks": (3, 2**40),
     "evidence_blocks": (1, 2**40),
-    "window_blocks": (1, 2**40),
+    "window_blocks": (2, 2**40),
     "absences_max": (1, 2**40),
     "jail_blocks": (1, 2**40),
     "double_sign_share": (0, SHARE_ALL),
@@ -68,6 +68,9 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "downtime_share": (0, SHARE_ALL),
     "entry_share": (0, SHARE_ALL // 2 - 1),
 }
+
+STAKES = ("power_unit", "minimum_stake")
+"""The parameters that are amounts in wei."""
 
 
 def staking_problems(parameters: StakingParameters) -> list[str]:
@@ -79,8 +82,9 @@ def staking_problems(parameters: StakingParameters) -> list[str]:
             found.append(f"{name} is {value}, outside {least} to {most}")
     if parameters.minimum_stake < parameters.power_unit:
         found.append("minimum_stake is below power_unit; a validator with it would have no power")
-    if parameters.evidence_blocks > parameters.unbonding_blocks:
-        found.append("evidence_blocks is above unbonding_blocks; stake could leave before it is judged")
+    if parameters.evidence_blocks > parameters.unbonding_blocks - 2:
+        # A validator may withdraw its stake one block before it votes for the last time.
+        found.append("evidence_blocks is not two below unbonding_blocks; stake could leave before it is judged")
     if parameters.absences_max >= parameters.window_blocks:
         found.append("absences_max is not below window_blocks; nobody could be absent so often")
     return found
@@ -117,10 +121,10 @@ def staking_storage(
             problems.append(f"{name}: the power {validator.power} is outside 1 to {POWER_MAX}")
     if problems:
         raise InvalidGenesis("\n".join(problems))
-    slots = {_ACTIVE: len(ordered), _TOTAL_POWER: sum(validator.power for validator in ordered)}
+    slots = {_SET: len(ordered), _TOTAL_POWER: sum(validator.power for validator in ordered)}
     for position, validator in enumerate(ordered, start=1):
         owner = (owners or {}).get(validator.address, validator.address)
-        slots[array_slot(_ACTIVE, position - 1)] = _number(validator.address)
+        slots[array_slot(_SET, position - 1)] = _number(validator.address)
         slots.update(_record_slots(validator, owner, position, parameters))
     for index, value in enumerate(asdict(parameters).values()):
         slots[_PARAMETERS + index] = value
@@ -130,7 +134,7 @@ def staking_storage(
 def _record_slots(
     validator: Validator, owner: Address, position: int, parameters: StakingParameters
 ) -> dict[int, int]:
-    base = mapping_slot(_VALIDATORS, validator.address)
+    base = mapping_slot(_RECORDS, validator.address)
     slots = {
         base: _number(owner) | position << (8 * _POSITION_BYTES),
         base + _SEAT: _number(validator.idao) | validator.power << (8 * _POWER_BYTES),
@@ -145,6 +149,11 @@ def _number(address: Address) -> int:
     return int.from_bytes(address, "big")
 
 
+def owner_in(storage: Mapping[int, int], validator: Address) -> Address:
+    """Owner of a validator in a first storage, zero where it has none."""
+    return word_address(storage.get(mapping_slot(_RECORDS, validator), 0))
+
+
 def has_staking(state: StatePort) -> bool:
     """Whether the chain has the contract; without it the genesis' validators decide for ever."""
     return bool(state.code(VALIDATORS_ADDRESS))
@@ -153,9 +162,9 @@ def has_staking(state: StatePort) -> bool:
 def read_validators(state: StatePort) -> tuple[Validator, ...]:
     """The set that the contract names, in order of address."""
     found = []
-    for index in range(state.storage(VALIDATORS_ADDRESS, _ACTIVE)):
-        address = word_address(state.storage(VALIDATORS_ADDRESS, array_slot(_ACTIVE, index)))
-        seat = state.storage(VALIDATORS_ADDRESS, mapping_slot(_VALIDATORS, address) + _SEAT)
+    for index in range(state.storage(VALIDATORS_ADDRESS, _SET)):
+        address = word_address(state.storage(VALIDATORS_ADDRESS, array_slot(_SET, index)))
+        seat = state.storage(VALIDATORS_ADDRESS, mapping_slot(_RECORDS, address) + _SEAT)
         power = packed_field(seat, _POWER_BYTES, 8)
         found.append(Validator(address=address, power=power, idao=word_address(seat)))
     return tuple(sorted(found, key=lambda validator: validator.address))
@@ -175,5 +184,38 @@ def evidence_blocks(state: StatePort) -> int:
 
 def is_convicted(state: StatePort, validator: Address) -> bool:
     """Whether a validator was found to have broken the rules; nobody is judged twice."""
-    word = state.storage(VALIDATORS_ADDRESS, mapping_slot(_VALIDATORS, validator))
+    word = state.storage(VALIDATORS_ADDRESS, mapping_slot(_RECORDS, validator))
     return packed_field(word, _CONVICTED_BYTES, 1) != 0
+
+
+@frozen(kw_only=True)
+class StakingRecord:
+    """A validator in the contract. `power` is 0 outside of the set, `jailed_until` a block, 0 outside of jail."""
+
+    owner: Address
+    in_set: bool
+    convicted: bool
+    idao: Address
+    power: int
+    stake: Wei
+    approved: int
+    jailed_until: int
+
+
+def read_record(state: StatePort, validator: Address) -> StakingRecord | None:
+    """What the contract holds of a validator, None where nobody registered it."""
+    base = mapping_slot(_RECORDS, validator)
+    first, seat, bond = (state.storage(VALIDATORS_ADDRESS, base + index) for index in range(3))
+    owner = word_address(first)
+    if owner == ZERO_ADDRESS:
+        return None
+    return StakingRecord(
+        owner=owner,
+        in_set=packed_field(first, _POSITION_BYTES, 4) != 0,
+        convicted=packed_field(first, _CONVICTED_BYTES, 1) != 0,
+        idao=word_address(seat),
+        power=packed_field(seat, _POWER_BYTES, 8),
+        stake=Wei(packed_field(bond, 0, 16)),
+        approved=packed_field(bond, _APPROVED_BYTES, 8),
+        jailed_until=packed_field(bond, _JAILED_BYTES, 8),
+    )

@@ -26,6 +26,7 @@ from lazai_core.api.types import (
     MODEL_REGISTRY_ADDRESS,
     PROOF_CHECK_ADDRESS,
     SETTLEMENT_ADDRESS,
+    VALIDATORS_ADDRESS,
     ZERO_ADDRESS,
     Address,
     Gas,
@@ -39,6 +40,7 @@ SYSTEM_CONTRACTS: Mapping[Address, str] = {
     MODEL_REGISTRY_ADDRESS: "ModelRegistry",
     DATA_REGISTRY_ADDRESS: "DataRegistry",
     SETTLEMENT_ADDRESS: "Settlement",
+    VALIDATORS_ADDRESS: "Validators",
 }
 """Name of the artifact of each genesis contract."""
 
@@ -92,6 +94,7 @@ def genesis_contracts(
 ) -> dict[Address, GenesisContract]:
     """System contracts, Ethereum's block hash contract and precompile accounts, by address in ascending order.
 
+    The contract Validators is not among them: `staking_genesis.with_staking` adds it with its stakes.
     Raises InvalidGenesis when a gas parameter is outside its range or the governor is the zero address.
     """
     if governor == ZERO_ADDRESS:
@@ -100,7 +103,8 @@ def genesis_contracts(
     found = {address: GenesisContract(code=PRECOMPILE_CODE) for address in precompiles}
     found[HISTORY_STORAGE_ADDRESS] = GenesisContract(code=HISTORY_STORAGE_CODE)
     for address, name in SYSTEM_CONTRACTS.items():
-        found[address] = GenesisContract(code=runtime_code(name), storage=storage.get(address, {}))
+        if address != VALIDATORS_ADDRESS:
+            found[address] = GenesisContract(code=runtime_code(name), storage=storage.get(address, {}))
     return dict(sorted(found.items()))
 
 

@@ -18,3 +18,9 @@ interface ITip {
     /// @notice Wei for the worker a unit of compute gas.
     function tip() external view returns (uint256);
 }
+
+/// @title Who governs the chain: one office for all system contracts.
+interface IGovernor {
+    /// @notice The governor's account.
+    function governor() external view returns (address);
+}

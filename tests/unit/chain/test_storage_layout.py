@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import attrs
 import pytest
 
 from lazai_core.api import gas_parameters
 from lazai_core.api.errors import StorageError
 from lazai_core.api.hashing import keccak256
 from lazai_core.api.types import AI_CALL_ADDRESS, PROOF_CHECK_ADDRESS, Address
-from lazai_core.chain import system_state
+from lazai_core.chain import staking, system_state
+from lazai_core.chain.staking import StakingParameters
+from lazai_core.chain.staking_genesis import with_staking
 from lazai_core.chain.storage_layout import array_slot, mapping_slot, packed_field, read_bytes
 from lazai_core.chain.system_contracts import (
     DEFAULT_GAS_PARAMETERS,
@@ -22,6 +26,7 @@ from lazai_core.chain.system_contracts import (
     genesis_contracts,
     runtime_code,
 )
+from tests.unit.chain.test_genesis import genesis
 
 OWNER = Address(b"\x05" * 20)
 
@@ -69,6 +74,28 @@ def test_the_slots_are_the_compilers() -> None:
     assert named == {name: getattr(system_state, name) for name in named}
 
 
+def test_the_validators_slots_are_the_compilers() -> None:
+    layout = artifact("Validators")["storageLayout"]
+    slots = {item["label"]: item["slot"] for item in layout["storage"]}
+    (record,) = [kind for kind in layout["types"].values() if kind["label"] == "struct Validators.Record"]
+    (listed,) = [kind for kind in layout["types"].values() if kind["label"] == "struct Validators.Parameters"]
+    places = {item["label"]: (item["slot"], item["offset"]) for item in record["members"]}
+    names = [re.sub("([A-Z])", lambda found: "_" + found[0].lower(), item["label"]) for item in listed["members"]]
+
+    wanted = [slots[name] for name in ("_set", "_records", "consents", "totalPower", "_parameters")]
+    assert wanted == [staking._SET, staking._RECORDS, staking._CONSENTS, staking._TOTAL_POWER, staking._PARAMETERS]
+    assert places["owner"] == (0, 0)
+    assert places["position"] == (0, staking._POSITION_BYTES)
+    assert places["convicted"] == (0, staking._CONVICTED_BYTES)
+    assert places["idao"] == (staking._SEAT, 0)
+    assert places["power"] == (staking._SEAT, staking._POWER_BYTES)
+    assert places["stake"] == (staking._BOND, 0)
+    assert places["approved"] == (staking._BOND, staking._APPROVED_BYTES)
+    assert places["jailedUntil"] == (staking._BOND, staking._JAILED_BYTES)
+    assert names == list(staking.RANGES) == [item.name for item in attrs.fields(StakingParameters)]
+    assert [item["slot"] for item in listed["members"]] == list(range(len(names)))
+
+
 def test_slots_of_mappings_and_arrays_follow_the_documentation() -> None:
     inner = keccak256(bytes(12) + OWNER + (3).to_bytes(32, "big"))
     outer = keccak256((7).to_bytes(32, "big") + inner)
@@ -107,8 +134,10 @@ def test_long_bytes_lie_behind_the_hash_of_their_slot() -> None:
 
 
 def test_genesis_holds_every_system_contract_and_precompile() -> None:
-    found = genesis_contracts(governor=OWNER, gas_parameters=DEFAULT_GAS_PARAMETERS)
+    plain = genesis(contracts=genesis_contracts(governor=OWNER, gas_parameters=DEFAULT_GAS_PARAMETERS))
+    found = dict(with_staking(plain).contracts)
 
+    assert list(plain.contracts) == sorted(plain.contracts)
     assert list(found) == sorted(found)
     assert set(found) == {*SYSTEM_CONTRACTS, HISTORY_STORAGE_ADDRESS, AI_CALL_ADDRESS, PROOF_CHECK_ADDRESS}
     assert found[AI_CALL_ADDRESS].code == found[PROOF_CHECK_ADDRESS].code == b"\xfe"

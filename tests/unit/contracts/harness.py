@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from attrs import define, field, frozen
@@ -18,10 +19,15 @@ from eth.vm.spoof import SpoofTransaction
 
 from lazai_core.api.gas_parameters import GasParameters
 from lazai_core.api.hashing import address_of_private_key
-from lazai_core.api.types import AI_CALL_ADDRESS, Address, Wei
+from lazai_core.api.types import AI_CALL_ADDRESS, SYSTEM_ADDRESS, VALIDATORS_ADDRESS, Address, Wei
 from lazai_core.chain.abi import decode_arguments, describe_revert, encode_arguments, encode_call, selector
 from lazai_core.chain.system_calls import INFER_INLINE, InferCall, InferResult
-from lazai_core.chain.system_contracts import DEFAULT_GAS_PARAMETERS, creation_code, genesis_contracts
+from lazai_core.chain.system_contracts import (
+    DEFAULT_GAS_PARAMETERS,
+    creation_code,
+    genesis_contracts,
+    runtime_code,
+)
 
 CHAIN_ID = 52_924
 COIN = 10**18
@@ -103,7 +109,12 @@ def _state_class(artificial_intelligence: Callable[[Any], Any]) -> type[PragueSt
 class World:
     """State, time and the accounts of a test."""
 
-    def __init__(self, parameters: GasParameters = DEFAULT_GAS_PARAMETERS, chain_id: int = CHAIN_ID) -> None:
+    def __init__(
+        self,
+        parameters: GasParameters = DEFAULT_GAS_PARAMETERS,
+        chain_id: int = CHAIN_ID,
+        staking: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
         self.ai = FakeAI()
         self.chain_id = chain_id
         self.timestamp = START
@@ -113,6 +124,10 @@ class World:
             self.state.set_code(address, contract.code)
             for slot, value in contract.storage.items():
                 self.state.set_storage(address, slot, value)
+        if staking:
+            self.state.set_code(VALIDATORS_ADDRESS, runtime_code("Validators"))
+        for slot, value in staking.items():
+            self.state.set_storage(VALIDATORS_ADDRESS, slot, value)
         for account in (GOVERNOR, USER, NODE, WORKER, AUTHOR, OTHER):
             self.state.set_balance(account, 1_000_000 * COIN)
         self.state.lock_changes()
@@ -188,6 +203,15 @@ class World:
         outcome = self.send(sender, Address(b""), code)
         assert not outcome.error, outcome.error
         return address
+
+    def system(self, to: Address, data: bytes) -> str:
+        """A call that the chain makes itself, in a block of its own; returns the error."""
+        message = Message(gas=GAS_LIMIT, to=to, sender=SYSTEM_ADDRESS, value=0, data=data, code=self.code(to))
+        context = self.state.get_transaction_context_class()(gas_price=0, origin=SYSTEM_ADDRESS)
+        computation = self.state.computation_class.apply_message(self.state, message, context)
+        self.state.lock_changes()
+        self.advance()
+        return _error_of(computation)
 
     def view(self, to: Address, signature: str, *values: Any, sender: Address = OTHER) -> Outcome:
         """Run a call that is not part of any block; its changes are dropped."""
