@@ -243,7 +243,7 @@ class RecordRoom:
             self._peers.blame(fetch.peer, PeerFault.INVALID_RECORD, error.message)
         except InvalidBlock as error:
             # Without blame it is this node that cannot judge.
-            if error.blame is not None:
+            if error.blame:
                 self._peers.blame(fetch.peer, PeerFault.INVALID_RECORD, error.message)
         except LazAIError as error:
             log.warning("record.unverified", job_id=need.job.job_id, error=str(error))

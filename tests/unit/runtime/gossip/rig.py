@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from functools import cache
 from random import Random
 from typing import Any, TypeVar
@@ -305,6 +305,7 @@ class Node:
     chain: Chain
     host: Host
     gossip: Gossip
+    ports: Mapping[str, Any]
     task: asyncio.Task[None] | None = None
 
     @property
@@ -327,8 +328,10 @@ class Mesh:
         joined: Callable[[int, int], bool] = lambda one, other: True,
         seed: int = 0,
         options: GossipOptions | None = None,
+        ports: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.count = count
+        self._ports = ports
         self.wires = Wires(seed)
         self.nodes = [self._node(number, options) for number in range(count if nodes is None else nodes)]
         self._joined = joined
@@ -344,10 +347,11 @@ class Mesh:
             engine=TestEngine(),
             rng=SeededRng(number),
             options=options,
+            **(ports := self._ports()),
         )
         gossip.host = host
         host.gossip = gossip
-        return Node(number=number, end=end, chain=chain, host=host, gossip=gossip)
+        return Node(number=number, end=end, chain=chain, host=host, gossip=gossip, ports=ports)
 
     def start(self, node: Node) -> None:
         node.task = asyncio.create_task(node.gossip.run(lambda: None))
@@ -371,6 +375,7 @@ class Mesh:
         broken = [result for result in results if not isinstance(result, asyncio.CancelledError)]
         if broken and error is None:
             raise AssertionError(f"gossip ended by itself: {broken!r}") from broken[0]
+        assert error is not None or all(node.gossip.own_mistakes == 0 for node in self.nodes), "see the log"
 
     def extend(self, blocks: int, nodes: Collection[int], **kind: Any) -> list[Block]:
         """Blocks that these nodes have decided already, before anything runs."""
