@@ -108,9 +108,9 @@ def test_a_generated_contract_verifies_it_too() -> None:
 
     made, vm, evm = proved(), machine(), plonk_evm()
     key = read_model_key(made.key)
-    public = expected_public(key.program, made.statement)
+    _, public = expected_public(key.program, made.statement)
     assert len(public) == 64 + 10
-    code, selector = evm.compiled(verifier_contract(key.native), "PlonkVerifier")
+    code, selector = evm.compiled(verifier_contract(key.natives[0]), "PlonkVerifier")
     built = advance(vm, transaction(0, 0, b"", code, gas=CONTRACT_GAS))
     address = built.executed.outcomes[0].created
     assert address is not None

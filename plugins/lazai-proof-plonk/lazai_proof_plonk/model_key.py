@@ -1,8 +1,11 @@
-"""The verifying key of a model: the program's skeleton and the circuit's verification key."""
+"""The verifying key of a model: the program's skeleton and the verification key of each of its circuits."""
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Mapping
+from itertools import pairwise
+
+from attrs import field, frozen
 
 from lazai_core.api.encoding import Reader, Writer
 from lazai_core.api.errors import EncodingError, InvalidProgram, ProofMalformed
@@ -14,33 +17,43 @@ from .native_key import NativeKey
 NAME, VERSION = "plonk", 1
 SKELETON_BYTES_MAX = 1 << 20
 NATIVE_KEY_BYTES_MAX = 4096
+CIRCUITS_MAX = 64
 
 
 @frozen(kw_only=True)
 class ModelKey:
-    """A parsed key."""
+    """A parsed key. `natives` are keys by the value of the symbolic dimension, 0 alone where there is none."""
 
     program: Program
-    native: NativeKey
+    natives: Mapping[int, NativeKey] = field(repr=False)
 
 
-def write_model_key(program: Program, native: NativeKey) -> VerifyingKey:
-    """The contract's form of the key."""
-    data = Writer().bytes_(program.skeleton()).bytes_(native.encode()).finish()
-    return VerifyingKey(system=NAME, version=VERSION, program_digest=program.digest(), data=data)
+def write_model_key(program: Program, natives: Mapping[int, NativeKey]) -> VerifyingKey:
+    """The contract's form: skeleton, u32 count, then u32 dimension and key of each, dimensions ascending."""
+    writer = Writer().bytes_(program.skeleton()).u32(len(natives))
+    for dim_value in sorted(natives):
+        writer.u32(dim_value).bytes_(natives[dim_value].encode())
+    return VerifyingKey(system=NAME, version=VERSION, program_digest=program.digest(), data=writer.finish())
 
 
 def read_model_key(key: VerifyingKey) -> ModelKey:
-    """Parse and check that skeleton and key belong together. Raises ProofMalformed."""
+    """Parse and check that skeleton and keys belong together. Raises ProofMalformed."""
     if key.system != NAME or key.version != VERSION:
         raise ProofMalformed(f"the key is of {key.system} version {key.version}, not of {NAME} version {VERSION}")
     try:
         reader = Reader(key.data)
         program = Program.from_skeleton(reader.bytes_(SKELETON_BYTES_MAX))
-        native = NativeKey.decode(reader.bytes_(NATIVE_KEY_BYTES_MAX))
+        count = reader.u32()
+        if not 1 <= count <= CIRCUITS_MAX:
+            raise reader.fail(f"{count} circuits are not from 1 to {CIRCUITS_MAX}")
+        entries = [(reader.u32(), NativeKey.decode(reader.bytes_(NATIVE_KEY_BYTES_MAX))) for _ in range(count)]
+        if any(first >= second for (first, _), (second, _) in pairwise(entries)):
+            raise reader.fail("the dimensions do not ascend")
+        if (program.dim is None) != (entries[0][0] == 0) or (program.dim is None and count != 1):
+            raise reader.fail("the dimensions are not those of the program")
         reader.finish()
     except (EncodingError, InvalidProgram) as error:
         raise ProofMalformed(f"the verifying key: {error}") from error
     if program.digest() != key.program_digest:
         raise ProofMalformed("the key's program is not the one it names")
-    return ModelKey(program=program, native=native)
+    return ModelKey(program=program, natives=dict(entries))

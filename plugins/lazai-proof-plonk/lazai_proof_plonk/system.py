@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import define, field
+from attrs import field, frozen
 
 from lazai_core.api.compute import CancelToken, ConstantSource, Coprocessor, TraceHandle
 from lazai_core.api.errors import (
@@ -34,13 +35,21 @@ from .program.estimate import unsupported_reason
 from .system_verify import PlonkVerifier, expected_public
 
 
-@define(kw_only=True, eq=False)
-class PlonkKey:
-    """What the prover keeps of a model."""
+@frozen(kw_only=True, eq=False)
+class PlonkCircuit:
+    """One circuit of a model and its prover."""
 
-    verifying_key: VerifyingKey
     circuit: ProgramCircuit = field(repr=False)
     prover: NativeProver = field(repr=False)
+
+
+@frozen(kw_only=True, eq=False)
+class PlonkKey:
+    """What the prover keeps of a model: circuits by the value of the symbolic dimension, 0 where there is none."""
+
+    verifying_key: VerifyingKey
+    program: Program = field(repr=False)
+    circuits: Mapping[int, PlonkCircuit] = field(repr=False)
 
 
 class PlonkProofSystem:
@@ -61,19 +70,24 @@ class PlonkProofSystem:
 
     def supports(self, program: Program) -> Support:
         """By operations and by size."""
-        reason = unsupported_reason(program, self._options.rows_max)
+        reason = unsupported_reason(program, self._options.rows_max, self._options.dim_values)
         return Support(supported=not reason, reason=reason)
 
     def prepare(self, program: Program, constants: ConstantSource) -> ProvingKey:
         """Compile and commit. Raises UnsupportedProgram, also where the ceremony is too small or not to be had."""
-        circuit = compile_program(program, constants, rows_max=self._options.rows_max)
+        dim_values = (0,) if program.dim is None else self._options.dim_values or (0,)
+        circuits = {dim_value: self._circuit(program, constants, dim_value) for dim_value in sorted(dim_values)}
+        natives = {dim_value: each.prover.key.key for dim_value, each in circuits.items()}
+        return PlonkKey(verifying_key=write_model_key(program, natives), program=program, circuits=circuits)
+
+    def _circuit(self, program: Program, constants: ConstantSource, dim_value: int) -> PlonkCircuit:
+        circuit = compile_program(program, constants, rows_max=self._options.rows_max, dim_value=dim_value)
         arrays = circuit.circuit()
         try:
             key = native_setup(arrays, self._powers_for(arrays.size), engine=self._curve_engine())
         except (LazAIError, OSError) as error:
             raise UnsupportedProgram(f"no key can be made: {error}") from error
-        verifying_key = write_model_key(program, key.key)
-        return PlonkKey(verifying_key=verifying_key, circuit=circuit, prover=NativeProver(key))
+        return PlonkCircuit(circuit=circuit, prover=NativeProver(key))
 
     def _curve_engine(self) -> CurveEngine:
         """Opens the coprocessor the first time. Raises BackendUnavailable where options ask for what it lacks."""
@@ -103,15 +117,20 @@ class PlonkProofSystem:
         if not isinstance(key, PlonkKey) or statement.program_digest != key.verifying_key.program_digest:
             raise ProvingFailed("the key is not one of this system for the statement's program")
         try:
-            expected = expected_public(key.circuit.program, statement)
-            values = key.circuit.solve(statement.input)
+            dim_value, expected = expected_public(key.program, statement)
+            chosen = key.circuits.get(dim_value)
+            if chosen is None:
+                raise ProvingFailed(
+                    f"the key has no circuit of dimension {dim_value}", hint="name it in the option `dim_values`"
+                )
+            values = chosen.circuit.solve(statement.input)
         except (InvalidInput, EncodingError, ProofRejected) as error:
             raise ProvingFailed(f"the statement does not fit the program: {error}") from error
-        if tuple(values[variable] for variable in key.circuit.builder.public) != expected:
+        if tuple(values[variable] for variable in chosen.circuit.builder.public) != expected:
             raise ProvingFailed("the program does not give the stated output")
         from .circuit.lay_out import native_witness
 
-        data, _ = key.prover.prove(native_witness(values), rng, statement.digest, cancel=cancel)
+        data, _ = chosen.prover.prove(native_witness(values), rng, statement.digest, cancel=cancel)
         return ProofEnvelope(system=NAME, version=VERSION, data=data)
 
     def verification_gas(self, key: VerifyingKey, proof_bytes: int, state: StatePort) -> Gas:

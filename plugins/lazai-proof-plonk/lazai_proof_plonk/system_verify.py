@@ -43,13 +43,16 @@ def public_values(bound: BoundProgram, inputs: Sequence[Any], output: bytes) -> 
     return tuple(values)
 
 
-def expected_public(program: Program, statement: Statement) -> tuple[int, ...]:
-    """Public values that the statement stands for. Raises InvalidInput, EncodingError, ProofRejected."""
+def expected_public(program: Program, statement: Statement) -> tuple[int, tuple[int, ...]]:
+    """Dimension and public values that the statement stands for.
+
+    Raises InvalidInput, EncodingError, ProofRejected.
+    """
     bound, arrays = decode_inputs(program, statement.input)
     planned = planned_usage(bound)
     if planned != statement.usage:
         raise ProofRejected(f"the statement says {statement.usage}, the program's plan is {planned}", check="usage")
-    return public_values(bound, arrays, statement.output)
+    return bound.dim_value, public_values(bound, arrays, statement.output)
 
 
 class PlonkVerifier:
@@ -64,7 +67,7 @@ class PlonkVerifier:
         """An upper bound at ten million gas a second. Raises ProofMalformed where no proof has this size."""
         if size not in (proof_bytes(False), proof_bytes(True)):
             raise ProofMalformed(f"a proof has {proof_bytes(False)} or {proof_bytes(True)} bytes, not {size}")
-        public = self._parsed(key).native.public
+        public = max(native.public for native in self._parsed(key).natives.values())
         return Gas(GAS_BASE + GAS_A_PUBLIC_VALUE * public + GAS_A_KEY_BYTE * len(key.data))
 
     def verify(
@@ -76,10 +79,13 @@ class PlonkVerifier:
             raise ProofRejected("the statement is about another program than the key", check="program")
         parsed = self._checked(key)
         try:
-            public = expected_public(parsed.program, statement)
+            dim_value, public = expected_public(parsed.program, statement)
         except (InvalidInput, EncodingError) as error:
             raise ProofRejected(f"the statement does not fit the program: {error}", check="statement") from error
-        verify_native(parsed.native, public, proof.data, statement.digest, trusted_key=True)
+        native = parsed.natives.get(dim_value)
+        if native is None:
+            raise ProofRejected(f"the key has no circuit of dimension {dim_value}", check="dimension")
+        verify_native(native, public, proof.data, statement.digest, trusted_key=True)
         return Verdict(
             proven="the program, run on the stated input, gives the stated output at the stated cost",
             assumed=f"the {self._setup.value} powers of tau, and that the key was made from the program",
@@ -98,11 +104,12 @@ class PlonkVerifier:
                 self._keys.move_to_end(digest)
                 return known
         parsed = read_model_key(key)
-        check_native_key(parsed.native)
-        try:
-            check_trust(parsed.native.x_2, self._setup)
-        except CeremonyRefused as error:
-            raise ProofRejected(str(error), check="key setup") from error
+        for native in parsed.natives.values():
+            check_native_key(native)
+            try:
+                check_trust(native.x_2, self._setup)
+            except CeremonyRefused as error:
+                raise ProofRejected(str(error), check="key setup") from error
         with self._lock:
             self._keys[digest] = parsed
             while len(self._keys) > KEYS_KEPT:

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from lazai_core.api.compute import CancelToken
-from lazai_core.api.errors import InvalidInput, ProofRejected, UnsupportedProgram
-from lazai_core.api.program import DType
-from lazai_core.api.proof import AcceptancePolicy
+from lazai_core.api.encoding import Writer
+from lazai_core.api.errors import InvalidInput, ProofMalformed, ProofRejected, ProvingFailed, UnsupportedProgram
+from lazai_core.api.program import BoundProgram, DType
+from lazai_core.api.proof import AcceptancePolicy, VerifyingKey
 from lazai_core.exact.codec import decode_inputs
 from lazai_core.testing.rng import SeededRng
 from lazai_core.testing.sample import Fill, Sample, SampleBuilder, finish, make_claim
 from lazai_core.testing.samples import attention, convolution, perceptron, perceptron_batch, token_mixer
 from lazai_proof_plonk.circuit import violations
+from lazai_proof_plonk.model_key import read_model_key, write_model_key
 from lazai_proof_plonk.options import PlonkOptions
 from lazai_proof_plonk.parameters import ORDER
 from lazai_proof_plonk.program.compile_program import compile_program
@@ -51,9 +53,11 @@ def all_operations() -> Sample:
     most = builder.apply("reduce_max", [less], {"axes": (0, 1), "keepdims": 0})
     best = builder.apply("argmax", [less], {"axis": 1})
     entries = builder.apply("gather", [builder.constant(builder.draw(-99, 99, 4), DType.INT32), best], {})
+    rows = builder.apply("gather", [builder.constant(builder.draw(-99, 99, 4, 2, 3), DType.INT16), best], {})
     return finish(
         "all",
         builder,
+        rows=rows,
         narrow=narrow,
         less=less,
         squared=squared,
@@ -71,7 +75,7 @@ def all_operations() -> Sample:
 def test_circuits_compute_what_programs_do(sample: Sample) -> None:
     program = sample.model.program
     compiled = compile_program(program, sample.model)
-    assert len(compiled.builder.gates) <= estimated_rows(program)
+    assert len(compiled.builder.gates) <= estimated_rows(BoundProgram(program=program, dim_value=0))
     for seed, fill in enumerate((Fill.RANDOM, Fill.LOW, Fill.HIGH, Fill.ENDS, Fill.RANDOM)):
         job_input = sample.job_input(seed=seed, fill=fill)
         values = compiled.solve(job_input)
@@ -102,6 +106,8 @@ def test_no_second_output_is_accepted() -> None:
 
 def test_what_has_no_circuit_is_named() -> None:
     assert "symbolic dimension batch" in unsupported_reason(perceptron_batch().model.program, ROWS_MAX)
+    assert unsupported_reason(perceptron_batch().model.program, ROWS_MAX, (1, 2)) == ""
+    assert "batch is never 99" in unsupported_reason(perceptron_batch().model.program, ROWS_MAX, (1, 99))
     assert "symbolic" in unsupported_reason(attention().model.program, ROWS_MAX)
     assert "symbolic" in unsupported_reason(token_mixer().model.program, ROWS_MAX)
     assert "rows, 100 are allowed" in unsupported_reason(perceptron().model.program, 100)
@@ -138,6 +144,52 @@ def test_keys_of_the_test_ceremony_are_refused_by_default() -> None:
     insecure.verify(key.verifying_key, claim.statement, proof, AcceptancePolicy())
     with pytest.raises(ProofRejected, match="everybody knows"):
         PlonkProofSystem(PlonkOptions()).verify(key.verifying_key, claim.statement, proof, AcceptancePolicy())
+
+
+def test_a_symbolic_dimension_is_proved_at_the_sizes_that_are_named() -> None:
+    sample = perceptron_batch()
+    dim = sample.model.program.dim
+    assert dim is not None
+    system = PlonkProofSystem(PlonkOptions(setup="insecure-test", dim_values=(3, 1)))
+    assert system.supports(sample.model.program).supported
+    key = system.prepare(sample.model.program, sample.model)
+    proofs = {}
+    for dim_value in (1, 3):
+        claim = make_claim(sample, proof_system="plonk", dim_value=dim_value, seed=dim_value)
+        proofs[dim_value] = system.prove(key, claim.statement, claim.trace, SeededRng(0), CancelToken())
+        system.verify(key.verifying_key, claim.statement, proofs[dim_value], AcceptancePolicy())
+        if dim_value == 3:
+            with pytest.raises(ProofRejected):
+                system.verify(key.verifying_key, claim.statement, proofs[1], AcceptancePolicy())
+    two = make_claim(sample, proof_system="plonk", dim_value=2)
+    with pytest.raises(ProvingFailed, match="no circuit of dimension 2"):
+        system.prove(key, two.statement, two.trace, SeededRng(0), CancelToken())
+    with pytest.raises(ProofRejected, match="no circuit of dimension 2"):
+        system.verify(key.verifying_key, two.statement, proofs[1], AcceptancePolicy())
+
+
+def test_keys_of_several_circuits_have_one_form() -> None:
+    sample = perceptron_batch()
+    system = PlonkProofSystem(PlonkOptions(setup="insecure-test", dim_values=(1, 2)))
+    parsed = read_model_key(system.prepare(sample.model.program, sample.model).verifying_key)
+    native = parsed.natives[1]
+    assert list(parsed.natives) == [1, 2]
+    skeleton, plain = sample.model.program.skeleton(), perceptron()
+    for dims in ((), (2, 1), (1, 1), (0, 1), (0,), tuple(range(1, 66))):
+        writer = Writer().bytes_(skeleton).u32(len(dims))
+        for dim_value in dims:
+            writer.u32(dim_value).bytes_(native.encode())
+        key = VerifyingKey(
+            system="plonk", version=1, program_digest=sample.model.program.digest(), data=writer.finish()
+        )
+        with pytest.raises(ProofMalformed):
+            read_model_key(key)
+    for natives in ({1: native}, {0: native, 1: native}):
+        with pytest.raises(ProofMalformed):
+            read_model_key(write_model_key(plain.model.program, natives))
+    for values in ((0,), (1, 1), tuple(range(1, 66))):
+        with pytest.raises(ValueError, match="dim_values"):
+            PlonkOptions(dim_values=values)
 
 
 def digits_shape() -> Sample:

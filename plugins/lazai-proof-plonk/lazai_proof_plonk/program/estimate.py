@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
-from lazai_core.api.program import SYMBOLIC, Program
+from lazai_core.api.program import BoundProgram, Program
 
 from .operation_names import SUPPORTED
 
@@ -12,33 +13,41 @@ RANGE_ROWS = 12
 """Rows of one requantisation or comparison, at most: two range checks, a clamp, a few sums."""
 
 
-def unsupported_reason(program: Program, rows_max: int) -> str:
-    """Why no circuit is made of this program; empty where one is. The text names the operation."""
-    if program.dim is not None:
-        return f"the program has the symbolic dimension {program.dim.name}; a circuit has one size"
+def unsupported_reason(program: Program, rows_max: int, dim_values: Sequence[int] = ()) -> str:
+    """Why no circuit is made of this program; empty where one is. The text names the operation.
+
+    A circuit has one size: of a program with a symbolic dimension one is made for each of `dim_values`.
+    """
+    if program.dim is not None and not dim_values:
+        return (
+            f"the program has the symbolic dimension {program.dim.name}, and a circuit has one size: name the sizes "
+            "to prove in the option `dim_values`"
+        )
+    outside = [value for value in dim_values if program.dim and not program.dim.minimum <= value <= program.dim.maximum]
+    if program.dim is not None and outside:
+        return f"{program.dim.name} is never {outside[0]}: it is from {program.dim.minimum} to {program.dim.maximum}"
     for index, op in enumerate(program.ops):
         if op.kind not in SUPPORTED:
             return f"operation {index} ({op.kind}) has no circuit"
-        if op.kind == "gather" and len(program.values[op.operands[0]].shape) != 1:
-            return f"operation {index} (gather) has a table of more than one axis, which has no circuit"
-    rows = estimated_rows(program)
+    largest = max(dim_values) if program.dim is not None else 0
+    rows = estimated_rows(BoundProgram(program=program, dim_value=largest))
     if rows > rows_max:
         return f"the program needs about {rows} rows, {rows_max} are allowed"
     return ""
 
 
-def estimated_rows(program: Program) -> int:
+def estimated_rows(bound: BoundProgram) -> int:
     """Rows of all operations, public values included."""
-    total = sum(prod(value.shape) for value in program.inputs)
-    total += sum(prod(program.values[output.value].shape) for output in program.outputs)
-    return total + sum(_rows(program, index) for index in range(len(program.ops)))
+    program = bound.program
+    total = sum(prod(bound.concrete(value.shape)) for value in program.inputs)
+    total += sum(prod(bound.shapes[output.value]) for output in program.outputs)
+    return total + sum(_rows(bound, index) for index in range(len(program.ops)))
 
 
-def _rows(program: Program, index: int) -> int:
-    op = program.ops[index]
-    shapes = [program.values[operand].shape for operand in op.operands]
-    assert all(SYMBOLIC not in shape for shape in shapes)
-    out, elements = prod(op.shape), prod(shapes[0])
+def _rows(bound: BoundProgram, index: int) -> int:
+    op = bound.program.ops[index]
+    shapes = [bound.shapes[operand] for operand in op.operands]
+    out, elements = prod(bound.concrete(op.shape)), prod(shapes[0])
     if op.kind == "dense":
         return out * (shapes[0][-1] // 2 + 2)
     if op.kind == "matmul":

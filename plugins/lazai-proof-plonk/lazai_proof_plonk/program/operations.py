@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from attrs import define
 
-from lazai_core.api.program import Op
+from lazai_core.api.program import SYMBOLIC, Op
 
 from ..circuit.builder import Builder
 from ..circuit.gadgets.fixed_point import requantize as requantize_wire
@@ -156,8 +156,11 @@ def table(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> T
 
 
 def gather(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> Tensor:
-    """table[x] of a table with one axis."""
-    return _look_up(context, f"gather-{index}", operands[1].reshape(-1), _integers(operands[0]), 0, op.shape)
+    """table[x]: one table of pairs for each place of an entry."""
+    entries, x = _integers(operands[0]), operands[1].reshape(-1)
+    columns = entries.reshape(len(entries), -1).T
+    found = [_look_up(context, f"gather-{index}-{at}", x, column, 0, x.shape) for at, column in enumerate(columns)]
+    return np.stack(found, axis=1).reshape(op.shape)
 
 
 def _look_up(
@@ -257,7 +260,9 @@ def cut(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> Ten
     """Entries start to start + length - 1 of an axis."""
     selection = [slice(None)] * operands[0].ndim
     start = op.integer("start")
-    selection[op.integer("axis")] = slice(start, start + op.integer("length"))
+    length = op.integer("length")
+    # A symbolic axis is cut to a symbolic length only as a whole.
+    selection[op.integer("axis")] = slice(start, None if length == SYMBOLIC else start + length)
     return operands[0][tuple(selection)]
 
 
