@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import structlog
 from attrs import define, field, frozen
 
+from lazai_core.api.consensus import Certificate
 from lazai_core.api.errors import LazAIError, RequestExpired
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.types import Address, JobId
 from lazai_core.lazvm.vm import BlockPlan, BuiltBlock, ExecutedBlock, LazVM
 
+from .evidence import EvidencePool
 from .execution import BoundedThreads
 from .mempool import Mempool
 from .options import RuntimeOptions
@@ -52,6 +54,7 @@ class Builder:
         records: RecordPool,
         orchestrator: Orchestrator,
         signer: CallSigner,
+        evidence: EvidencePool,
         node: Address,
     ) -> None:
         self._options = options
@@ -61,14 +64,21 @@ class Builder:
         self._records = records
         self._orchestrator = orchestrator
         self._signer = signer
+        self._evidence = evidence
         self._node = node
+        self._certificate: Certificate | None = None
+
+    def extend(self, certificate: Certificate) -> None:
+        """More validators have signed the head than when it was decided: the next block shall say so."""
+        self._certificate = certificate
 
     async def build(self, timestamp: int) -> Draft:
         """A block with what is ready; it may be empty. Work that cannot enter any block leaves the pool."""
         self._mempool.changed.clear()
         chosen = self._mempool.ready()[: self._options.block_transactions_max]
         attempts = _Attempts()
-        draft = await self._execution.run(self._build, chosen, self._records.snapshot(), timestamp, attempts)
+        records, evidence = self._records.snapshot(), self._evidence.pending()
+        draft = await self._execution.run(self._build, chosen, records, evidence, timestamp, attempts)
         for work, error in attempts.failed:
             self._mempool.remove(work)
             work.fail(error)
@@ -80,13 +90,20 @@ class Builder:
         self,
         chosen: Sequence[Work],
         records: dict[JobId, ComputeRecord],
+        evidence: Sequence[bytes],
         timestamp: int,
         attempts: _Attempts,
     ) -> Draft:
         left = [work for work in chosen if not _expired(work, timestamp, attempts)]
         while True:
             signed = self._signed(left)
-            plan = BlockPlan(transactions=tuple(signed), timestamp=timestamp, proposer=self._node)
+            plan = BlockPlan(
+                transactions=tuple(signed),
+                timestamp=timestamp,
+                proposer=self._node,
+                last_certificate=self._fullest(),
+                evidence=evidence,
+            )
             built = self._vm.build_block(plan, records)
             out = _left_out(built, signed, attempts)
             # A call that is missing leaves a gap in the node's nonces, so those behind it are signed anew.
@@ -94,6 +111,11 @@ class Builder:
                 included = {raw: signed[raw] for raw in built.executed.block.transactions}
                 return Draft(executed=built.executed, work=included)
             left = [work for work in left if work not in out]
+
+    def _fullest(self) -> Certificate | None:
+        """The certificate of the head that grew since it was committed, where one did."""
+        grown, head = self._certificate, self._vm.head
+        return grown if grown is not None and grown.block_id == head.hash else None
 
     def _signed(self, works: Sequence[Work]) -> dict[bytes, Work]:
         """Raw transactions in order; the node's own wallet transactions come first, as their nonces are fixed."""

@@ -267,6 +267,7 @@ def _host(
         records=flow.records,
         orchestrator=flow.orchestrator,
         signer=chain.signer,
+        evidence=flow.evidence,
         node=machine.identity.address,
     )
     committer = Committer(
@@ -375,7 +376,7 @@ def _gateway(
         clock=machine.clock,
     )
     receipts = ReceiptFiles(
-        history=vm.history, index=chain.index, validators=machine.genesis.validators, state=vm.state
+        history=vm.history, index=chain.index, validators=vm.validators, state=vm.state
     )
     return NodeGateway(
         Rooms(

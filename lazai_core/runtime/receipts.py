@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lazai_core.api.consensus import Certificate, Validator
 from lazai_core.api.precompile import StatePort
-from lazai_core.api.types import Hash32, JobId
+from lazai_core.api.types import Hash32, Height, JobId
 from lazai_core.chain.history import ChainHistory
 from lazai_core.chain.receipt_file import build_receipt
 from lazai_core.chain.system_state import read_verifying_key
@@ -22,12 +22,12 @@ class ReceiptFiles:
         *,
         history: ChainHistory,
         index: SettlementIndex,
-        validators: Sequence[Validator],
+        validators: Callable[[Height], Sequence[Validator]],
         state: Callable[[Hash32], StatePort],
     ) -> None:
         self._history = history
         self._index = index
-        self._validators = tuple(validators)
+        self._validators = validators
         self._state = state
 
     def build(self, job_id: JobId) -> bytes | None:
@@ -44,7 +44,7 @@ class ReceiptFiles:
             record_index=place.record_index,
             job=place.job,
             certificate=Certificate.decode(self._history.certificate(place.height)),
-            validators=self._validators,
+            validators=self._validators(place.height),
             verifying_key=read_verifying_key(state, place.job.model, place.job.proof_system) or b"",
         )
         return receipt.encode()
