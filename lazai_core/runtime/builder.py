@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import structlog
 from attrs import define, field, frozen
@@ -17,12 +18,18 @@ from .evidence import EvidencePool
 from .execution import BoundedThreads
 from .mempool import Mempool
 from .options import RuntimeOptions
-from .orchestrator import Orchestrator
 from .records import RecordPool
 from .signing import CallSigner
 from .work import NodeCall, WalletTransaction, Work
 
 log = structlog.get_logger(__name__)
+
+
+class Resumer(Protocol):
+    """Who gets the records that work turned out to need."""
+
+    def resume(self, work: Work, job: ComputeJob) -> None:
+        """See `Orchestrator.resume`."""
 
 
 @frozen(kw_only=True)
@@ -52,7 +59,7 @@ class Builder:
         execution: BoundedThreads,
         mempool: Mempool,
         records: RecordPool,
-        orchestrator: Orchestrator,
+        orchestrator: Resumer,
         signer: CallSigner,
         evidence: EvidencePool,
         node: Address,

@@ -1,152 +1,173 @@
-"""A network in memory and in virtual time: it loses, delays, reorders and cuts, and repeats all of it from a seed."""
+"""A network in memory: it loses, delays, reorders and cuts, and repeats all of it from a seed.
+
+Time is the event loop's; under a virtual loop (`simulation.loop`) nothing waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections import deque
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextvars import copy_context
 from random import Random
 
-from attrs import field, frozen
+from lazai_core.api.network import Arrival, Envelope, PeerFault, PeerId, PeerJoined, PeerLeft, Priority
 
-from lazai_core.api.network import Envelope, PeerId
-from lazai_core.testing.clock import ManualClock
-
-INBOX_ENVELOPES_MAX = 1024
+INBOX_ENVELOPES_MAX = 4096
 PER_MILLE = 1000
 
 
-@frozen(order=True)
-class _InFlight:
-    due_ms: int
-    sequence: int
-    receiver: PeerId = field(order=False)
-    envelope: Envelope = field(order=False)
-
-
 class SimulatedNetwork:
-    """Connects transports. Nothing arrives before `advance_ms` lets time pass.
+    """Joins ends.
 
-    `loss_per_mille` of the envelopes are lost; the others arrive after a random time from `delay_ms`, so that they
-    overtake each other. `lost`, `delivered` and `dropped` count what became of them.
+    `loss_per_mille` of the envelopes are lost; the others arrive after a random time of `delay_ms`, so that they
+    overtake each other. `lost`, `delivered` and `dropped` count what became of them, `sent_bytes` the bytes by end and
+    topic; `owners` is for whoever gives ends to nodes.
     """
 
     def __init__(
         self,
         *,
-        seed: int = 0,
+        random: Random | None = None,
         loss_per_mille: int = 0,
         delay_ms: tuple[int, int] = (1, 40),
         inbox_envelopes_max: int = INBOX_ENVELOPES_MAX,
-        clock: ManualClock | None = None,
     ) -> None:
-        self.clock = clock or ManualClock()
         self.loss_per_mille = loss_per_mille
         self.delay_ms = delay_ms
         self.lost = self.delivered = self.dropped = 0
-        self._random = Random(seed)
+        self.sent_bytes: Counter[tuple[int, str]] = Counter()
+        self.owners: dict[int, int] = {}
+        self.watch: Callable[[SimulatedTransport, PeerId, Envelope], None] | None = None
+        self._random = random or Random(0)
         self._inbox_envelopes_max = inbox_envelopes_max
-        self._transports: dict[PeerId, SimulatedTransport] = {}
-        self._in_flight: list[_InFlight] = []
-        self._sequence = 0
-        self._islands: tuple[frozenset[PeerId], ...] = ()
+        self._ends: list[SimulatedTransport] = []
+        self._islands: tuple[frozenset[int], ...] = ()
+        # What is under way belongs to nobody: it arrives whatever happens to its sender.
+        self._context = copy_context()
 
-    @property
-    def peers(self) -> Sequence[PeerId]:
-        """Everyone who joined, in order of joining."""
-        return tuple(self._transports)
+    def attach(self, peer_id: PeerId) -> SimulatedTransport:
+        """A new end. Two ends may claim one id: then others are joined to the one or the other."""
+        end = SimulatedTransport(self, peer_id, len(self._ends), self._inbox_envelopes_max)
+        self._ends.append(end)
+        return end
 
-    def join(self, peer_id: PeerId) -> SimulatedTransport:
-        """The transport of a new peer. Raises ValueError for one that is already there."""
-        if peer_id in self._transports:
-            raise ValueError(f"peer {peer_id.hex()} has joined already")
-        self._transports[peer_id] = SimulatedTransport(self, peer_id, self._inbox_envelopes_max)
-        return self._transports[peer_id]
+    def join(self, one: SimulatedTransport, other: SimulatedTransport) -> None:
+        """A connection. An end has one connection to an id: an older one ends."""
+        for mine, theirs in ((one, other), (other, one)):
+            old = mine.links.get(theirs.peer_id)
+            if old is theirs:
+                return
+            if old is not None:
+                self.part(mine, old)
+        for mine, theirs in ((one, other), (other, one)):
+            mine.links[theirs.peer_id] = theirs
+            mine.accept(PeerJoined(peer=theirs.peer_id), Priority.VOTE)
 
-    def partition(self, *islands: Collection[PeerId]) -> None:
-        """Cut the network: envelopes pass only within an island, also those that are under way."""
+    def part(self, one: SimulatedTransport, other: SimulatedTransport) -> None:
+        """The connection ends, if there is one; what is under way on it is lost."""
+        for mine, theirs in ((one, other), (other, one)):
+            if mine.links.get(theirs.peer_id) is theirs:
+                del mine.links[theirs.peer_id]
+                mine.accept(PeerLeft(peer=theirs.peer_id), Priority.VOTE)
+
+    def partition(self, *islands: Collection[int]) -> None:
+        """Cut the network: envelopes pass only within an island of ends, also those that are under way."""
         self._islands = tuple(frozenset(island) for island in islands)
 
     def heal(self) -> None:
         """End the partition."""
         self._islands = ()
 
-    def reachable(self, sender: PeerId, receiver: PeerId) -> bool:
+    def reachable(self, one: SimulatedTransport, other: SimulatedTransport) -> bool:
         """Whether an envelope may pass now."""
-        return not self._islands or any(sender in island and receiver in island for island in self._islands)
+        return not self._islands or any(one.number in island and other.number in island for island in self._islands)
 
-    def submit(self, receiver: PeerId, envelope: Envelope) -> None:
-        """Take an envelope from a transport."""
+    def submit(self, sender: SimulatedTransport, receiver: SimulatedTransport, envelope: Envelope, first: int) -> None:
+        """Take an envelope from an end."""
+        self.sent_bytes[sender.number, envelope.topic] += len(envelope.payload)
+        if self.watch is not None:
+            self.watch(sender, receiver.peer_id, envelope)
         if self._random.randrange(PER_MILLE) < self.loss_per_mille:
             self.lost += 1
             return
-        due_ms = self.clock.elapsed_ms + self._random.randint(*self.delay_ms)
-        self._sequence += 1
-        heapq.heappush(self._in_flight, _InFlight(due_ms, self._sequence, receiver, envelope))
+        delay_s = self._random.randint(*self.delay_ms) / 1000
+        loop = asyncio.get_running_loop()
+        loop.call_later(delay_s, self._deliver, sender, receiver, envelope, Priority(first), context=self._context)
 
-    def advance_ms(self, milliseconds: int) -> None:
-        """Let time pass and deliver what is due, in order of arrival."""
-        end_ms = self.clock.elapsed_ms + milliseconds
-        while self._in_flight and self._in_flight[0].due_ms <= end_ms:
-            arriving = heapq.heappop(self._in_flight)
-            self.clock.advance_ms(max(0, arriving.due_ms - self.clock.elapsed_ms))
-            self._deliver(arriving)
-        self.clock.advance_ms(end_ms - self.clock.elapsed_ms)
-
-    def _deliver(self, arriving: _InFlight) -> None:
-        transport = self._transports.get(arriving.receiver)
-        if transport is None or not self.reachable(arriving.envelope.sender, arriving.receiver):
+    def _deliver(
+        self, sender: SimulatedTransport, receiver: SimulatedTransport, envelope: Envelope, priority: Priority
+    ) -> None:
+        if receiver.links.get(sender.peer_id) is not sender or not self.reachable(sender, receiver):
             self.lost += 1
             return
         self.delivered += 1
-        self.dropped += transport.accept(arriving.envelope)
+        self.dropped += receiver.accept(envelope, priority)
 
 
 class SimulatedTransport:
-    """`lazai_core.api.network.Transport` on a `SimulatedNetwork`."""
+    """`lazai_core.api.network.Transport` on a `SimulatedNetwork`. `blamed` lists whom it was told of, and for what."""
 
-    def __init__(self, network: SimulatedNetwork, peer_id: PeerId, inbox_envelopes_max: int) -> None:
+    def __init__(self, network: SimulatedNetwork, peer_id: PeerId, number: int, inbox_envelopes_max: int) -> None:
         self.peer_id = peer_id
+        self.number = number
+        self.links: dict[PeerId, SimulatedTransport] = {}
+        self.blamed: list[tuple[PeerId, PeerFault]] = []
         self._network = network
         self._inbox_envelopes_max = inbox_envelopes_max
-        self._inbox: deque[Envelope] = deque()
+        self._inbox: deque[tuple[Priority, Arrival]] = deque()
         self._changed = asyncio.Event()
         self._closed = False
 
-    async def send(self, peer: PeerId, topic: str, payload: bytes) -> None:
-        """Queue one envelope; one to an unknown peer is lost."""
-        if not self._closed:
-            self._network.submit(peer, Envelope(sender=self.peer_id, topic=topic, payload=bytes(payload)))
+    def peers(self) -> Sequence[PeerId]:
+        """Peers joined now, ascending."""
+        return sorted(self.links)
 
-    async def broadcast(self, topic: str, payload: bytes) -> None:
-        """Queue one envelope for every other peer."""
-        for peer in self._network.peers:
-            if peer != self.peer_id:
-                await self.send(peer, topic, payload)
+    def send(self, peer: PeerId, topic: str, payload: bytes, priority: Priority) -> bool:
+        """Hand one envelope to the network."""
+        receiver = self.links.get(peer)
+        if receiver is None or self._closed:
+            return False
+        envelope = Envelope(sender=self.peer_id, topic=topic, payload=bytes(payload))
+        self._network.submit(self, receiver, envelope, priority)
+        return True
 
-    async def receive(self) -> AsyncIterator[Envelope]:
-        """Envelopes as they come, until `close`."""
+    async def receive(self) -> AsyncIterator[Arrival]:
+        """What arrives, as it comes, until `close`."""
         while not self._closed:
             if self._inbox:
-                yield self._inbox.popleft()
+                yield self._inbox.popleft()[1]
                 continue
             self._changed.clear()
             await self._changed.wait()
 
+    def blame(self, peer: PeerId, fault: PeerFault) -> None:
+        """Note a fault; nobody is banned here."""
+        self.blamed.append((peer, fault))
+
     async def close(self) -> None:
         """Stop sending and receiving."""
-        self._closed = True
-        self._inbox.clear()
-        self._changed.set()
+        self.cut()
 
-    def accept(self, envelope: Envelope) -> int:
-        """Take an envelope from the network; the number of older ones that had to go."""
+    def cut(self) -> None:
+        """The node behind this end is gone: all its connections end."""
+        if not self._closed:
+            self._closed = True
+            self._inbox.clear()
+            for other in list(self.links.values()):
+                self._network.part(self, other)
+            self._changed.set()
+
+    def accept(self, arrival: Arrival, priority: Priority) -> int:
+        """Take something from the network; the number of envelopes that had to go."""
         if self._closed:
             return 0
-        self._inbox.append(envelope)
+        self._inbox.append((priority, arrival))
         self._changed.set()
-        if len(self._inbox) > self._inbox_envelopes_max:
-            self._inbox.popleft()
-            return 1
-        return 0
+        if len(self._inbox) <= self._inbox_envelopes_max:
+            return 0
+        envelopes = [index for index, (_, item) in enumerate(self._inbox) if isinstance(item, Envelope)]
+        if not envelopes:
+            return 0
+        del self._inbox[max(envelopes, key=lambda index: (self._inbox[index][0], -index))]
+        return 1
