@@ -147,6 +147,9 @@ class LimitsSection:
         0, 86_400_000, "Milliseconds after which a block without work is made; 0: never.", 0
     )
     block_transactions_max: int = _count(2000, 100_000, "Transactions in one block.")
+    block_build_ms_max: int = _count(
+        600, 3_600_000, "Milliseconds that making a block should take; a slow machine makes smaller ones."
+    )
     timestamp_ahead_s_max: int = _count(5, 3600, "Seconds a block's time may run ahead of the clock.", 0)
     expiry_margin_s: int = _count(2, 3600, "Seconds an authorisation must still be good for.", 0)
     ready_timeout_ms: int = _count(60_000, 3_600_000, "Milliseconds a service gets to become ready.")

@@ -13,6 +13,8 @@ from .options import RuntimeOptions
 
 SHARED_EMPTY_BLOCK_INTERVAL_MS = 1000
 """Where others wait for our proposal, an empty block is made after this even if the operator wants none."""
+LOOK_S = 0.02
+"""How often the clock is read while a second is waited for."""
 
 
 class BlockTiming:
@@ -42,10 +44,32 @@ class BlockTiming:
 
     async def _wait_for_work(self, shared: bool) -> bool:
         """Returns whether a block is due without any work."""
+        return await (self._wait_among_others() if shared else self._wait_alone())
+
+    async def _wait_among_others(self) -> bool:
+        """By the clock and the parent's timestamp: proposers that take turns keep one beat, however long each took."""
+        options, parent = self._options, self._vm.head.header
+        await self._second(parent.timestamp + options.block_interval_ms // 1000)
+        empty_ms = options.empty_block_interval_ms or SHARED_EMPTY_BLOCK_INTERVAL_MS
+        due = asyncio.create_task(self._second(parent.timestamp + max(1, empty_ms // 1000)))
+        work = asyncio.create_task(self._mempool.changed.wait())
+        try:
+            await asyncio.wait({due, work}, return_when=asyncio.FIRST_COMPLETED)
+            return due.done()
+        finally:
+            due.cancel()
+            work.cancel()
+
+    async def _second(self, second: int) -> None:
+        """Until the clock shows this second."""
+        while self._clock.now_seconds() < second:
+            await asyncio.sleep(LOOK_S)
+
+    async def _wait_alone(self) -> bool:
         since_ms = self._since_ms()
         if self._committed_ns is not None and since_ms < self._options.block_interval_ms:
             await asyncio.sleep((self._options.block_interval_ms - since_ms) / 1000)
-        empty_ms = self._options.empty_block_interval_ms or (SHARED_EMPTY_BLOCK_INTERVAL_MS if shared else 0)
+        empty_ms = self._options.empty_block_interval_ms
         if not empty_ms:
             await self._mempool.changed.wait()
             return False
