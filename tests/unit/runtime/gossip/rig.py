@@ -258,7 +258,7 @@ class Wires:
             self.ends[receiver].arrive(envelope)
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True, eq=False, slots=False)
 class End:
     """`Transport` on wires; `faults` are what it was told of peers."""
 

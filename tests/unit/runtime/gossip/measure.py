@@ -1,0 +1,180 @@
+"""What gossip costs on one core: `python -m tests.unit.runtime.gossip.measure`. Figures, not a test."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from random import Random
+
+import structlog
+
+from lazai_core.api.network import PeerId, Priority
+from lazai_core.runtime.gossip.part_set import PART_BYTES, PartSet
+from lazai_core.runtime.gossip.transaction_wire import frames_of
+from lazai_core.runtime.gossip.wire import SignedPayload, Topic, batch_messages
+from lazai_core.testing.parts import KnownIdentity
+from tests.unit.lazvm import world
+from tests.unit.runtime.gossip.pools import Transactions
+from tests.unit.runtime.gossip.rig import Mesh, Stranger, make_block, message_of, run
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def silent(peer: PeerId, topic: str, payload: bytes, priority: Priority) -> bool:
+    return True
+
+
+def messages(count: int) -> None:
+    """New, repeated and relayed messages of one height, as one node with many peers sees them."""
+
+    async def work() -> None:
+        async with Mesh(count, nodes=1) as mesh:
+            (node,) = mesh.nodes
+            strangers = [Stranger(mesh, number) for number in range(1, count)]
+            for stranger in strangers:
+                await stranger.meet(node)
+            node.end.send = silent  # type: ignore[method-assign]
+            signed = [message_of(number, 1, round_number) for number in range(1, count) for round_number in range(3)]
+            frames = [
+                batch_messages([SignedPayload(payload=one.payload, signature=one.signature).encode()])
+                for one in signed
+            ]
+            room = node.gossip.messages
+            states = [node.gossip.peers.get(stranger.peer) for stranger in strangers]
+            for state in states:
+                assert state is not None
+                state.messages.rate = state.messages.burst = state.messages._left = 1e9
+
+            def first() -> None:
+                for place, frame in enumerate(frames):
+                    room.arrive(states[place // 3], frame)  # type: ignore[arg-type]
+
+            def again() -> None:
+                for frame in frames:
+                    for state in states[:20]:
+                        room.arrive(state, frame)  # type: ignore[arg-type]
+
+            seconds = timed(first)
+            print(f"{count} validators: {len(frames) / seconds:,.0f} new messages/s, relayed to all", end="; ")
+            seconds = timed(again)
+            print(f"{len(frames) * len(states[:20]) / seconds:,.0f} repeated messages/s")
+            await asyncio.sleep(0.1)
+
+    run(work)
+
+
+def full_mesh(count: int) -> None:
+    """CPU of a whole network for three messages of each validator."""
+
+    async def work() -> None:
+        async with Mesh(count) as mesh:
+            await asyncio.sleep(1)
+            before = mesh.wires.sent[Topic.MESSAGES]
+            start = time.process_time()
+            for round_number in range(3):
+                for node in mesh.nodes:
+                    node.gossip.send_message(message_of(node.number, 1, round_number))
+                await asyncio.sleep(0.02)
+            seconds = time.process_time() - start
+            heard = sum(len(node.host.heard) for node in mesh.nodes)
+            assert heard == 3 * count * (count - 1)
+            sent = mesh.wires.sent[Topic.MESSAGES] - before
+            sent_bytes = mesh.wires.sent_bytes[Topic.MESSAGES] / count
+            print(
+                f"{count} nodes, full mesh, 3 messages each: {seconds * 1000 / count:.1f} ms CPU a node, "
+                f"{sent / count:,.0f} envelopes and {sent_bytes / 1000:,.0f} kB sent by a node"
+            )
+
+    run(work)
+
+
+def parts() -> None:
+    """Parts of a 16 MiB block through one node with three peers."""
+
+    async def work() -> None:
+        async with Mesh(4, nodes=1) as mesh:
+            (node,) = mesh.nodes
+            strangers = [Stranger(mesh, number) for number in range(1, 4)]
+            for stranger in strangers:
+                await stranger.meet(node)
+            node.end.send = silent  # type: ignore[method-assign]
+            random = Random(1)
+            transactions = [random.randbytes(10_000) for _ in range(1600)]
+            block = make_block(node.chain.head, proposer=1, transactions=transactions)
+            seconds = timed(lambda: PartSet.of(block, KnownIdentity(1).sign))
+            print(f"cutting and signing: {len(block.encode()) / seconds / 1e6:,.0f} MB/s", end="; ")
+            made = PartSet.of(block, KnownIdentity(1).sign)
+            frames = [made.part(index).encode() for index in range(len(made.pieces))]
+            state = node.gossip.peers.get(strangers[0].peer)
+            assert state is not None
+
+            def arrive() -> None:
+                for frame in frames:
+                    node.gossip.blocks.part_arrived(state, frame)
+
+            seconds = timed(arrive)
+            assert len(node.host.blocks) == 1
+            print(f"taking in, relaying, putting together: {len(frames) * PART_BYTES / seconds / 1e6:,.0f} MB/s")
+
+    run(work)
+
+
+def transactions() -> None:
+    """Signed transfers through decoding, signature and a pool that takes all."""
+
+    async def work() -> None:
+        async with Mesh(4, nodes=1, ports=lambda: {"transactions": Transactions()}) as mesh:
+            (node,) = mesh.nodes
+            stranger = Stranger(mesh, 1)
+            await stranger.meet(node)
+            made = [world.transaction(number % 8, 1 + number // 8).raw for number in range(4000)]
+            for frame in frames_of(made):
+                stranger.send(node, Topic.TRANSACTIONS, frame)
+            start = time.process_time()
+            await asyncio.sleep(5)
+            seconds = time.process_time() - start
+            assert len(node.ports["transactions"].held) == len(made)
+            print(f"{len(made) / seconds:,.0f} transactions/s admitted before the pool's own checks")
+
+    run(work)
+
+
+def sync(transactions_each: int) -> None:
+    """Decided blocks from three peers to one, with a host that only compares certificates."""
+
+    async def work() -> None:
+        mesh = Mesh(4)
+        raw = [world.transaction(0, number).raw for number in range(transactions_each)]
+        blocks = mesh.extend(500, [0, 1, 2], transactions=raw)
+        late = mesh.nodes[3]
+        late.host.refuse = lambda block, certificate: None
+        start, before = time.process_time(), asyncio.get_running_loop().time()
+        async with mesh:
+            while late.chain.head.height < len(blocks):
+                await asyncio.sleep(0.01)
+            virtual = asyncio.get_running_loop().time() - before
+        seconds = time.process_time() - start
+        print(
+            f"{len(blocks)} blocks of {transactions_each} transactions in {seconds:.2f} s CPU of all four nodes: "
+            f"{len(blocks) / seconds:,.0f} blocks/s ({virtual:.2f} s of virtual time at 2 ms a hop)"
+        )
+
+    run(work)
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    for validators in (4, 31, 100):
+        messages(validators)
+    for nodes in (4, 31, 100):
+        full_mesh(nodes)
+    parts()
+    transactions()
+    for count in (0, 100):
+        sync(count)
