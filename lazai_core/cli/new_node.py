@@ -96,9 +96,13 @@ def new_genesis(
     funded: Sequence[Address] = (),
     timestamp: int | None = None,
 ) -> Genesis:
-    """A chain of one validator, which also governs the gas parameters, or of several. Amounts in wei."""
+    """A chain of one validator, which also governs the parameters, or of several, with their stakes. Amounts in wei.
+
+    A genesis validator's power of 1 lets nobody in later without the governor's approval (docs/VALIDATORS.md).
+    """
     from lazai_core.api.consensus import Validator
     from lazai_core.api.types import Gas, Wei
+    from lazai_core.chain.staking_genesis import with_staking
     from lazai_core.chain.system_contracts import DEFAULT_GAS_PARAMETERS, genesis_contracts
     from lazai_core.registry.catalog import address_of
 
@@ -106,7 +110,7 @@ def new_genesis(
     deciding = tuple(validators) or (Validator(address=validator, power=1),)
     balances |= {one.address: Wei(VALIDATOR_BALANCE_WEI) for one in deciding}
     addresses = [Address(address_of(offer)) for offer in parts.precompiles]
-    return Genesis(
+    genesis = Genesis(
         chain_id=chain_id,
         timestamp=int(time.time()) if timestamp is None else timestamp,
         block_gas_limit=Gas(BLOCK_GAS_LIMIT),
@@ -121,6 +125,7 @@ def new_genesis(
         plugins=parts.genesis_plugins,
         contracts=genesis_contracts(governor=validator, gas_parameters=DEFAULT_GAS_PARAMETERS, precompiles=addresses),
     )
+    return with_staking(genesis)
 
 
 def new_config(parts: Parts, *, name: str) -> str:

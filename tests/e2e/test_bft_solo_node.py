@@ -12,6 +12,7 @@ from attrs import evolve
 from lazai_core.api.consensus import Validator
 from lazai_core.api.errors import AssemblyError
 from lazai_core.chain.genesis_file import read_genesis
+from lazai_core.chain.staking_genesis import with_staking
 from lazai_core.exact.reference import run_job
 from lazai_core.node.assemble import assemble
 from tests.e2e.solo import SAMPLE, WALLET, authorize, plan, request_of, running, settle_in, write_folder
@@ -55,7 +56,7 @@ def test_a_chain_of_two_validators_is_refused_before_anything_starts(tmp_path: P
     place = tmp_path / "genesis.json"
     genesis = read_genesis(place.read_bytes())
     two = (*genesis.validators, Validator(address=WALLET, power=1))
-    place.write_bytes(evolve(genesis, validators=two).canonical)
+    place.write_bytes(with_staking(evolve(genesis, validators=two)).canonical)
 
     with pytest.raises(AssemblyError, match="2 validators"):
         assemble(plan(config, points=POINTS))

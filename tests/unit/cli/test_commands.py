@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from lazai_core.api.consensus import Validator
 from lazai_core.api.errors import ConfigError
+from lazai_core.api.types import Address
+from lazai_core.chain.genesis_file import read_genesis
+from lazai_core.chain.staking_genesis import with_staking
 from lazai_core.cli import machine_checks, ports, selection
 from lazai_core.node.run import plan_node
 from tests.unit.cli.box import MODULE, Answer
@@ -198,6 +203,27 @@ def test_a_peer_that_a_benchmark_has_not_is_a_wrong_use(lazai: Lazai, wrong: tup
     assert "There are: speed --vs abacus." in answer.err
 
 
+def test_pictures_are_written_where_they_are_wanted(lazai: Lazai) -> None:
+    path = Path(f"{MODULE}.py")
+    more = """
+def drawn(seconds, report):
+    pictures = {"line.svg": b"<svg/>", "../escape.svg": b"no", "": b"no"}
+    return [BenchmarkResult(name="speed", value=2.0, unit="s", pictures=pictures)]
+
+@hookimpl
+def lazai_benchmarks():
+    yield Benchmark(name="speed", summary="How fast", run=drawn)
+"""
+    path.write_text(path.read_text() + more, encoding="utf-8")
+
+    answer = lazai("bench", "--out", "pictures/here")
+
+    assert answer.code == 0
+    assert [entry.name for entry in Path("pictures/here").iterdir()] == ["line.svg"]
+    assert not Path("pictures/escape.svg").exists()
+    assert "pictures" not in json.loads(lazai("bench", "--json").out)["results"][0]
+
+
 def test_benchmarks_as_a_document(lazai: Lazai) -> None:
     document = json.loads(lazai("bench", "--json").out)
 
@@ -322,7 +348,10 @@ def _later_genesis() -> None:
 
 
 def _other_validator() -> None:
-    change_genesis(lambda table: table["validators"][0].update(address="0x" + "11" * 20))
+    place = Path("alpha/genesis.json")
+    genesis = read_genesis(place.read_bytes())
+    other = Validator(address=Address(b"\x11" * 20), power=1)
+    place.write_bytes(with_staking(evolve(genesis, validators=(other,))).canonical)
 
 
 def _damaged_genesis() -> None:
