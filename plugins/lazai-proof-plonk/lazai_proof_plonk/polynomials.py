@@ -59,13 +59,11 @@ class CircuitPolynomials:
             self._live[name] = name in self.coefficients and bool(self.coefficients[name].any())
         return self._live[name]
 
-    def fill_coset(self) -> None:
-        """Compute what the quotient needs of the coset, once."""
-        for name in self.coefficients:
-            if not name.startswith("q") or name == "qk" or self.is_live(name):
-                self.coset(name)
-        self.coset_points()
-        self.coset_first()
+    def fixed_on_coset(self) -> dict[str, FieldArray]:
+        """Every fixed column that is not zero on the coset, with the coset's points "x" and L_1 "l1"; kept."""
+        names = [name for name in self.coefficients if not name.startswith("q") or name == "qk" or self.is_live(name)]
+        fixed = {name: self.coset(name) for name in names}
+        return fixed | {"x": self.coset_points(), "l1": self.coset_first()}
 
     def coset(self, name: str) -> FieldArray:
         """Values on the 4N coset, `[4N, 4]`, computed once."""

@@ -13,9 +13,6 @@ from lazai_core.api.errors import ProvingFailed
 from .parameters import K1, K2, ORDER
 from .polynomials import BLOW_UP, COSET_SHIFT, CircuitPolynomials
 
-CHUNK_ROWS = 1 << 12
-"""Rows worked on at once: all columns of a chunk stay in a second-level cache. A chunk belongs to one thread."""
-
 FieldArray = Any
 
 
@@ -59,15 +56,13 @@ def grand_product(polynomials: CircuitPolynomials, columns: Sequence[FieldArray]
     return np.ascontiguousarray(products[:size])
 
 
-def fingerprint(
-    first: FieldArray, second: FieldArray, third: FieldArray, challenges: Challenges, threads: int | None = None
-) -> FieldArray:
+def fingerprint(first: FieldArray, second: FieldArray, third: FieldArray, challenges: Challenges) -> FieldArray:
     """chi + first + eta * second + eta^2 * third."""
     from .kernels.fields import FR
 
     scales = [1, challenges.eta, challenges.eta * challenges.eta % ORDER]
-    total = FR.linear_combination([first, second, third], scales, threads=threads)
-    return FR.add_constant(total, challenges.chi, out=total, threads=threads)
+    total = FR.linear_combination([first, second, third], scales)
+    return FR.add_constant(total, challenges.chi, out=total)
 
 
 def lookup_sum(
@@ -104,103 +99,21 @@ def quotient(
     `witness` holds blinded coefficients of a, b, c, z, and m, s with lookups. Raises ProvingFailed where the
     division leaves a remainder: some gate is violated.
     """
-    from .kernels import workers
+    from .kernels.quotient import SHIFTED, numerator_over_vanishing
 
-    count = BLOW_UP * polynomials.size
     values = {name: polynomials.on_coset(poly) for name, poly in witness.items()}
     values["pi"] = polynomials.on_coset(public_polynomial(polynomials, public))
-    for name in ("c", "z", "s"):
+    for name in SHIFTED:
         if name in values:
             values[name] = np.concatenate([values[name], values[name][:BLOW_UP]])
-    out = np.empty((count, 4), dtype=np.uint64)
-    chunk = min(CHUNK_ROWS, count)
-    inverses = np.ascontiguousarray(np.tile(polynomials.vanishing_inverses(), (chunk // BLOW_UP, 1)))
-    polynomials.fill_coset()
-    parts = [slice(start, start + chunk) for start in range(0, count, chunk)]
-    tasks = [(polynomials, values, challenges, rows, inverses, out[rows]) for rows in parts]
-    workers.each(_chunk, tasks, None)
+    beta, alpha, eta = challenges.beta, challenges.alpha, challenges.eta
+    constants = (beta, alpha, alpha**2, alpha**3, eta, eta**2, challenges.gamma, challenges.chi)
+    inverses = polynomials.vanishing_inverses()
+    out = numerator_over_vanishing(values | polynomials.fixed_on_coset(), constants, inverses, BLOW_UP)
     coefficients = polynomials.engine.interpolate(out, shift=COSET_SHIFT)
     if coefficients[degree_max + 1 :].any():
         raise ProvingFailed("the witness violates a gate")
     return np.ascontiguousarray(coefficients[: degree_max + 1])
-
-
-def _chunk(
-    polynomials: CircuitPolynomials,
-    values: Mapping[str, FieldArray],
-    challenges: Challenges,
-    rows: slice,
-    inverses: FieldArray,
-    out: FieldArray,
-) -> None:
-    from .kernels.fields import FR
-
-    after = slice(rows.start + BLOW_UP, rows.stop + BLOW_UP)
-    total = _gates(polynomials, values, rows, after)
-    alpha = challenges.alpha
-    copies = _copies(polynomials, values, challenges, rows, after)
-    FR.add(total, FR.scale(copies, alpha, out=copies, threads=1), out=total, threads=1)
-    one = FR.add_constant(values["z"][rows], -1, threads=1)
-    FR.mul(one, polynomials.coset_first()[rows], out=one, threads=1)
-    FR.add(total, FR.scale(one, alpha * alpha % ORDER, out=one, threads=1), out=total, threads=1)
-    if polynomials.has_lookups:
-        lookups = _lookups(polynomials, values, challenges, rows, after)
-        FR.add(total, FR.scale(lookups, pow(alpha, 3, ORDER), out=lookups, threads=1), out=total, threads=1)
-    FR.mul(total, inverses, out=out, threads=1)
-
-
-def _gates(polynomials: CircuitPolynomials, values: Mapping[str, FieldArray], rows: slice, after: slice) -> FieldArray:
-    """qm ab + ql a + qr b + qo c + qn c(wX) + qc + PI on a part of the coset."""
-    from .kernels.fields import FR
-
-    total = values["pi"][rows].copy()
-    a, b, c = (values[name][rows] for name in ("a", "b", "c"))
-    if polynomials.is_live("qm"):
-        product = FR.mul(a, b, threads=1)
-        FR.multiply_add(product, polynomials.coset("qm")[rows], total, out=total, threads=1)
-    for name, column in (("ql", a), ("qr", b), ("qo", c), ("qn", values["c"][after])):
-        if polynomials.is_live(name):
-            FR.multiply_add(column, polynomials.coset(name)[rows], total, out=total, threads=1)
-    if polynomials.is_live("qc"):
-        FR.add(total, polynomials.coset("qc")[rows], out=total, threads=1)
-    return total
-
-
-def _copies(
-    polynomials: CircuitPolynomials, values: Mapping[str, FieldArray], challenges: Challenges, rows: slice, after: slice
-) -> FieldArray:
-    """The permutation identity, without its alpha."""
-    from .kernels.fields import FR
-
-    beta, gamma = challenges.beta, challenges.gamma
-    straight, permuted = values["z"][rows].copy(), values["z"][after].copy()
-    step = FR.scale(polynomials.coset_points()[rows], beta, threads=1)
-    # The coset representatives 1, 2, 3 are multiples of one step.
-    assert (K1, K2) == (2, 3)
-    multiple = step.copy()
-    for name, sigma in (("a", "s1"), ("b", "s2"), ("c", "s3")):
-        column = FR.add_constant(values[name][rows], gamma, threads=1)
-        FR.mul(straight, FR.add(column, multiple, threads=1), out=straight, threads=1)
-        FR.add(multiple, step, out=multiple, threads=1)
-        moved = FR.scale(polynomials.coset(sigma)[rows], beta, threads=1)
-        FR.mul(permuted, FR.add(column, moved, out=moved, threads=1), out=permuted, threads=1)
-    return FR.sub(straight, permuted, out=straight, threads=1)
-
-
-def _lookups(
-    polynomials: CircuitPolynomials, values: Mapping[str, FieldArray], challenges: Challenges, rows: slice, after: slice
-) -> FieldArray:
-    """(S(wX) - S) F T - qk T + m F, without its alpha."""
-    from .kernels.fields import FR
-
-    coset = polynomials.coset
-    looked = fingerprint(values["a"][rows], values["b"][rows], coset("tag")[rows], challenges, threads=1)
-    table = fingerprint(coset("t1")[rows], coset("t2")[rows], coset("t3")[rows], challenges, threads=1)
-    total = FR.sub(values["s"][after], values["s"][rows], threads=1)
-    FR.mul(total, looked, out=total, threads=1)
-    FR.sub(total, coset("qk")[rows], out=total, threads=1)
-    FR.mul(total, table, out=total, threads=1)
-    return FR.multiply_add(values["m"][rows], looked, total, out=total, threads=1)
 
 
 def public_polynomial(polynomials: CircuitPolynomials, public: Sequence[int]) -> FieldArray:

@@ -11,7 +11,7 @@ def test_every_step_is_reported() -> None:
     reports: list[tuple[str, float]] = []
     seconds = warm.warm_up(lambda name, spent: reports.append((name, spent)))
     assert [name for name, _ in reports][-1] == "pairing"
-    assert len(reports) == 8
+    assert len(reports) == 9
     assert seconds >= sum(spent for _, spent in reports) > 0
     assert warm.is_compiled()
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
-from . import elements, engines, g1, g2, ntt, pairing
+from . import elements, engines, g1, g2, ntt, pairing, quotient
 from .fields import FQ, FR
 
 Progress = Callable[[str, float], None]
@@ -41,6 +41,11 @@ def _transforms() -> None:
         ntt.inverse(ntt.forward(FR.powers(3, size), shift=5), shift=5)
 
 
+def _quotient() -> None:
+    rows = {name: FR.powers(3, 8 + 8 * (name in quotient.SHIFTED)) for name in quotient.COLUMNS}
+    quotient.numerator_over_vanishing(rows, range(8), FR.powers(3, 4), 8)
+
+
 def _points() -> None:
     points = g1.fixed_base(g1.GENERATOR, FR.powers(3, _SIZE + 1))
     g1.all_on_curve(points)
@@ -68,6 +73,7 @@ _STEPS: dict[str, Callable[[], None]] = {
     "inverses and products": _sequences,
     "polynomials": _polynomials,
     "transforms": _transforms,
+    "quotient": _quotient,
     "points of G1": _points,
     "multi-scalar multiplication": _sums,
     "points of G2": _twist,
