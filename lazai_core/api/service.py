@@ -52,7 +52,10 @@ class HealthCheck:
 
 @frozen(kw_only=True)
 class BenchmarkResult:
-    """One measured figure. `ratio` compares with `peer`, measured in the same run (0 when there is none)."""
+    """One measured figure. `ratio` compares with `peer`, measured in the same run (0 when there is none).
+
+    `pictures` are files by name (letters, digits, dots and dashes), for who wants them.
+    """
 
     name: str
     value: float
@@ -61,6 +64,7 @@ class BenchmarkResult:
     peer: str = ""
     ratio: float = 0.0
     notes: str = ""
+    pictures: Mapping[str, bytes] = field(factory=dict, repr=False)
 
 
 @frozen(kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from lazai_core.registry import Candidate, Collected
 
 EXIT_FAILED = 1
+PICTURE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9.-]*$")
 SECONDS_MAX = 3600.0
 
 
@@ -38,9 +41,12 @@ class _Outcome:
     help="Time budget of each benchmark.",
 )
 @click.option("--vs", "peer", metavar="PEER", help="Measure this other system beside it, in the same run.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the pictures that are drawn.")
 @click.option("--list", "is_list", is_flag=True, help="List the benchmarks there are, and run none.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
-def bench(names: tuple[str, ...], seconds: float, peer: str | None, is_list: bool, as_json: bool) -> int:
+def bench(
+    names: tuple[str, ...], seconds: float, peer: str | None, out: Path | None, is_list: bool, as_json: bool
+) -> int:
     """Run the benchmarks called NAME, or all of them, and print what was measured.
 
     A bar is what the project holds itself to; a ratio compares with a peer measured in the same run.
@@ -56,6 +62,8 @@ def bench(names: tuple[str, ...], seconds: float, peer: str | None, is_list: boo
     outcome = _Outcome(failures=[error.message for error in collected.failures])
     for candidate, item in chosen:
         _run(candidate, item, seconds, peer, outcome)
+    if out is not None:
+        _write_pictures(outcome, out)
     if as_json:
         print_json(_document(outcome, seconds))
     else:
@@ -114,6 +122,16 @@ def _run(candidate: Candidate, item: Benchmark, seconds: float, peer: str | None
     outcome.measured.extend((candidate, result) for result in found if isinstance(result, BenchmarkResult))
 
 
+def _write_pictures(outcome: _Outcome, folder: Path) -> None:
+    """Names come from plugins: what is no plain file name is not written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for _, result in outcome.measured:
+        for name, data in sorted(result.pictures.items()):
+            if PICTURE_NAME.match(name):
+                (folder / name).write_bytes(data)
+                click.echo(f"picture: {folder / name}", err=True)
+
+
 def _failure_text(error: PluginError) -> str:
     from lazai_core.registry.guard import traceback_of
 
@@ -132,7 +150,6 @@ def machine_line() -> str:
 def machine_document() -> dict[str, Any]:
     """The machine that was measured, for scripts."""
     import platform
-    from pathlib import Path
 
     import psutil
 
@@ -163,7 +180,10 @@ def _document(outcome: _Outcome, seconds: float) -> dict[str, Any]:
     return {
         "machine": machine_document(),
         "seconds": seconds,
-        "results": [asdict(result) | {"plugin": candidate.name} for candidate, result in outcome.measured],
+        "results": [
+            asdict(result, filter=lambda attribute, _: attribute.name != "pictures") | {"plugin": candidate.name}
+            for candidate, result in outcome.measured
+        ],
         "skipped": outcome.skipped,
         "failures": outcome.failures,
     }

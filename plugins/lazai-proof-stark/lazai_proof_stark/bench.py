@@ -9,13 +9,14 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 
-from lazai_core.api.errors import ComputeError, InvalidInput, LazAIError
+from lazai_core.api.errors import BackendUnavailable, ComputeError, InvalidInput, LazAIError
 from lazai_core.api.service import Benchmark, BenchmarkResult
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Figures:
     name: str
     parameters: int
     cells: int
+    weight_cells: int
     runs: int
     key_seconds: float
     key_bytes: int
@@ -124,6 +126,8 @@ def _measured(options: BenchOptions, progress: Progress) -> Sequence[BenchmarkRe
     if report.permutations_per_second:
         rate = report.permutations_per_second
         results.append(BenchmarkResult(name="Poseidon2 permutations proved", value=rate, unit="1/s"))
+    drawn = {f"stark-size{suffix}": data for suffix, data in size_plots(report).items()}
+    results[0] = evolve(results[0], pictures=drawn)
     return results
 
 
@@ -208,6 +212,7 @@ def _measure(prepared: Prepared, options: BenchOptions, tell: Callable[[str], No
         name=prepared.name,
         parameters=prepared.parameters,
         cells=1 << circuit.activations.variables,
+        weight_cells=1 << circuit.weights.variables,
         runs=len(warm),
         key_seconds=key_seconds,
         key_bytes=len(key.verifying_key.data),
@@ -315,14 +320,19 @@ def _stage_line(figures: Figures) -> str:
     return f"{figures.name} in ms: {stages}"
 
 
-def size_plot(report: Report) -> str:
-    """Prove and verify time against the model's parameters, as SVG. Raises InvalidInput without figures."""
-    from .drawing import Points, line_svg
+def size_plots(report: Report) -> dict[str, bytes]:
+    """Prove and verify time against committed cells, ".svg" and, with matplotlib, ".png". Raises InvalidInput."""
+    from .drawing import Points, line_png, line_svg
 
     if not report.figures:
         raise InvalidInput("there is nothing to plot")
-    series = (
-        Points(name="prove", points=tuple((float(f.parameters), f.prove_seconds) for f in report.figures)),
-        Points(name="verify", points=tuple((float(f.parameters), f.verify_seconds) for f in report.figures)),
-    )
-    return line_svg("time against model size", "parameters", "seconds", series)
+    places = [float(figures.cells + figures.weight_cells) for figures in report.figures]
+    names = tuple(figures.name for figures in report.figures)
+    times = tuple(zip(places, (figures.prove_seconds for figures in report.figures), strict=True))
+    checks = tuple(zip(places, (figures.verify_seconds for figures in report.figures), strict=True))
+    series = (Points(name="prove", points=times, labels=names), Points(name="verify", points=checks))
+    texts = ("time against size of the model", "cells committed to, activations and weights", "seconds")
+    plots = {".svg": line_svg(*texts, series).encode("utf-8")}
+    with suppress(BackendUnavailable):
+        plots[".png"] = line_png(*texts, series)
+    return plots

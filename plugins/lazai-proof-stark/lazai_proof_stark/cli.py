@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXIT_FAILED, EXIT_REFUSED = 1, 4
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_PICTURE = click.Path(path_type=Path, dir_okay=False)
 _OUT = click.Path(path_type=Path, file_okay=False)
 
 _model = click.option("--model", type=_FILE, required=True, help="ONNX file, or an exact program file.")
@@ -48,13 +49,15 @@ def commit(model: Path, calibration: Path | None, out: Path, parameters: str, as
     from lazai_core.api.types import to_hex
     from lazai_core.exact.program_file import write_program
 
+    from .kernels.first_use import telling_compilation
     from .model_files import load_model
     from .proof_folder import write_key
 
     _say("compiling the model")
     exact = load_model(model, calibration)
     _say("committing to the weights")
-    key = _system(parameters).prepare(exact.program, exact)
+    with telling_compilation(_say):
+        key = _system(parameters).prepare(exact.program, exact)
     write_key(out, key.verifying_key)
     write_program(out / "model.lazai", exact)
     facts: dict[str, Any] = {
@@ -89,6 +92,7 @@ def prove(
     """Run a model on one input and prove the run; leaves proof.bin, statement.json and the verifying key."""
     from lazai_core.api.types import to_hex
 
+    from .kernels.first_use import telling_compilation
     from .model_files import job_input_of, load_model, read_lists
     from .proof_folder import PROFILE, ProofFolder, write_folder
     from .runs import prove_run, run_model
@@ -99,8 +103,9 @@ def prove(
     run = run_model(exact, job_input_of(exact, read_lists(input_file)), chain_id)
     system = _system(parameters)
     _say("committing to the weights")
-    key = system.prepare(exact.program, exact)
-    proved = prove_run(system, key, run, tell=lambda stage: _say(f"proving: {stage}"))
+    with telling_compilation(_say):
+        key = system.prepare(exact.program, exact)
+        proved = prove_run(system, key, run, tell=lambda stage: _say(f"proving: {stage}"))
     folder = ProofFolder(key=key.verifying_key, statement=run.statement, proof=proved.envelope)
     write_folder(out, folder)
     (out / PROFILE).write_text(json.dumps(proved.profile.document(), indent=2) + "\n", encoding="utf-8")
@@ -123,6 +128,7 @@ def verify(model_digest: str, allow_dev: bool, folder: Path, as_json: bool) -> i
     from lazai_core.api.errors import ProofError
     from lazai_core.api.proof import AcceptancePolicy
 
+    from .kernels.first_use import telling_compilation
     from .proof_folder import read_folder
 
     system = _system("proven100")
@@ -131,7 +137,8 @@ def verify(model_digest: str, allow_dev: bool, folder: Path, as_json: bool) -> i
         content = read_folder(folder)
         _check_digest(model_digest, content.model_digest, content.statement.program_digest)
         policy = AcceptancePolicy(security_bits_min=0) if allow_dev else AcceptancePolicy()
-        verdict = system.verify(content.key, content.statement, content.proof, policy)
+        with telling_compilation(_say):
+            verdict = system.verify(content.key, content.statement, content.proof, policy)
         outputs = _outputs(system, content.key, content.statement)
     except ProofError as refusal:
         if as_json:
@@ -157,8 +164,10 @@ def verify(model_digest: str, allow_dev: bool, folder: Path, as_json: bool) -> i
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
 @click.option("--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="Time budget.")
 @click.option("--vs", "peer", type=click.Choice(["ezkl"]), help="Run a peer on the same models in the same run.")
-@click.option("--peer-seconds", type=click.FloatRange(1, 36000), default=600.0, show_default=True, help="Its limit.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write prove time against size as SVG.")
+@click.option("--peer-seconds", type=click.FloatRange(1, 36000), default=3600.0, show_default=True, help="Its limit.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw prove time against size: FILE.svg, FILE.png."
+)
 @_parameters
 @_json
 def bench(
@@ -173,7 +182,8 @@ def bench(
     """Prove and verify the benchmark models called MODEL (all of them by default)."""
     from lazai_core.api.errors import InvalidInput
 
-    from .bench import BenchOptions, chosen_names, model_figures, report_lines, size_plot
+    from .bench import BenchOptions, chosen_names, model_figures, report_lines, size_plots
+    from .kernels.first_use import telling_compilation
 
     try:
         names = chosen_names(models, seconds)
@@ -182,9 +192,11 @@ def bench(
     options = BenchOptions(
         names=names, seconds=seconds, peer=peer or "", peer_seconds=peer_seconds, parameters=parameters
     )
-    figures = model_figures(options, lambda _done, _total, text: _say(text))
+    with telling_compilation(_say):
+        figures = model_figures(options, lambda _done, _total, text: _say(text))
     if plot is not None:
-        plot.write_text(size_plot(figures), encoding="utf-8")
+        for suffix, data in size_plots(figures).items():
+            plot.with_suffix(suffix).write_bytes(data)
     if as_json:
         _print(figures.document(), True)
     else:
@@ -210,7 +222,7 @@ def explain(folder: Path, svg_file: Path | None, png_file: Path | None, as_json:
     target = svg_file or folder / "explain.svg"
     target.write_text(svg(found.charts()), encoding="utf-8")
     if png_file is not None:
-        png(found.charts(), png_file)
+        png_file.write_bytes(png(found.charts()))
     if as_json:
         _print(found.document(), True)
         return 0

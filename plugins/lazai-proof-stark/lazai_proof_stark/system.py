@@ -38,6 +38,7 @@ from lazai_core.exact.cost import planned_usage
 
 from .circuit.compile import OPERATIONS
 from .circuit.karray import IntArray
+from .kernels.first_use import telling_compilation
 from .key_data import KeyMaterial, read_key, stated_program_gas, with_skeleton
 from .model_key import SYSTEM_NAME, VERSION, StarkProvingKey, make_key
 from .options import StarkOptions
@@ -137,7 +138,8 @@ class StarkProofSystem:
             raise ProvingFailed("the key was prepared by another proof system")
         arrays = read_trace(key, statement, trace)
         try:
-            data = prove(key, statement, arrays, cancel, times, progress, self._steps.get())
+            with telling_compilation():
+                data = prove(key, statement, arrays, cancel, times, progress, self._steps.get())
         except Cancelled:
             raise
         except (ComputeError, InvalidInput, UnsupportedProgram) as cause:

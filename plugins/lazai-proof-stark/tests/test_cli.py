@@ -15,7 +15,7 @@ from lazai_proof_stark import bench
 from lazai_proof_stark.benchmarks.exact_models import MODELS
 from lazai_proof_stark.benchmarks.float_models import FLOAT_MODELS, float_model
 from lazai_proof_stark.cli import stark
-from lazai_proof_stark.drawing import Points, line_svg, png, svg
+from lazai_proof_stark.drawing import Points, colours, line_png, line_svg, png, svg
 from lazai_proof_stark.explain import Block, Chart
 from lazai_proof_stark.model_files import read_lists
 from lazai_proof_stark.proof_folder import hex_bytes, read_folder
@@ -177,16 +177,40 @@ def test_names_in_pictures_are_escaped() -> None:
     assert ElementTree.fromstring(svg([chart])) is not None
 
 
-def test_png_needs_matplotlib_and_says_so(tmp_path: Path) -> None:
+def test_png_needs_matplotlib_and_says_so() -> None:
     chart = Chart(title="size", unit="B", root=Block("all", 2.0, (Block("part", 1.0),)))
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         with pytest.raises(BackendUnavailable, match=r"\[plots\]"):
-            png([chart], tmp_path / "out.png")
+            png([chart])
     else:
-        png([chart], tmp_path / "out.png")
-        assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+        assert png([chart]).startswith(b"\x89PNG")
+        assert line_png("t", "x", "y", [Points(name="a", points=((1.0, 2.0), (9.0, 3.0)))]).startswith(b"\x89PNG")
+
+
+def test_a_stage_has_one_colour_in_all_charts_and_a_legend() -> None:
+    first = Chart(title="time", unit="ms", root=Block("all", 100.0, (Block("wide", 99.0), Block("narrow", 1.0))))
+    second = Chart(title="size", unit="B", root=Block("all", 1234.0, (Block("narrow", 1234.0),)))
+
+    text = svg([first, second])
+
+    assert text.count(f'fill="{colours([first, second])["narrow"]}"') == 4
+    assert "narrow 1 (1 %)" in text
+    assert "narrow 1,234 (100 %)" in text
+
+
+def test_plots_name_their_models(tmp_path: Path) -> None:
+    result = run(
+        "bench", "mlp_tiny", "mlp_784", "--seconds", "0.1", "--parameters", "dev", "--plot", tmp_path / "size.svg"
+    )
+
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "size.svg").read_text(encoding="utf-8")
+    ElementTree.fromstring(text)
+    assert ">mlp_tiny<" in text
+    assert ">mlp_784<" in text
+    assert "cells committed to" in text
 
 
 def test_lines_span_whole_decades() -> None:
@@ -227,6 +251,7 @@ def test_the_hook_gives_results_with_bars(monkeypatch: pytest.MonkeyPatch) -> No
     results = item.run(0.1, lambda done, total, text: None)
 
     assert [result.bar for result in results] == ["<= 50 ms", "<= 10 ms", "<= 200 KiB"]
+    assert set(results[0].pictures) >= {"stark-size.svg"}
 
 
 def test_seeded_models_have_the_published_sizes() -> None:

@@ -15,6 +15,7 @@ import pytest
 from lazai_proof_stark import field as f
 from lazai_proof_stark.commitment import encode
 from lazai_proof_stark.field import DEGREE, Extension, P
+from lazai_proof_stark.golden import GOLDEN_SHA256
 from lazai_proof_stark.kernels import codewords, extension, hashing, sums, transform
 from lazai_proof_stark.kernels.arrays import (
     MONTGOMERY,
@@ -310,3 +311,50 @@ def test_a_plain_processor_gives_the_same_bits(tmp_path: Any, capsys: pytest.Cap
     exec(compile(SAMPLE, "sample", "exec"), {})
     assert plain.stdout.strip() == capsys.readouterr().out.strip()
     assert len(plain.stdout.strip()) == 2 * hashlib.sha256().digest_size
+
+
+CACHED = """
+import sys
+from lazai_proof_stark.kernels.first_use import telling_compilation
+with telling_compilation(lambda text: print("told:", text, file=sys.stderr)):
+    exec(sys.argv[1])
+"""
+
+
+def test_compiled_code_is_kept_by_kind_of_processor_and_compiling_is_said(tmp_path: Any) -> None:
+    """The second process of a kind loads what the first one kept; another kind of processor shares nothing with it."""
+
+    def run(**kind: str) -> tuple[str, str, int]:
+        environment = {
+            **os.environ,
+            **kind,
+            "NUMBA_CACHE_DIR": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        command = [sys.executable, "-c", CACHED, SAMPLE]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout, done.stderr, len(list(tmp_path.rglob("*.nbc")))
+
+    first, told, kept = run()
+    assert told.count("compiling kernels for this kind of processor") == 1
+    again, silent, kept_again = run()
+    assert (again, silent, kept_again) == (first, "", kept)
+    other, told_too, kept_more = run(NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    assert (other, told_too.count("compiling")) == (first, 1)
+    assert kept_more == 2 * kept > 0
+    assert run()[1:] == ("", kept_more)
+
+
+@pytest.mark.slow
+def test_a_plain_processor_makes_the_known_proof(tmp_path: Any) -> None:
+    """The whole prover and verifier compiled without vector extensions: the same bytes, accepted."""
+    environment = {
+        **os.environ,
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    command = [sys.executable, "-m", "lazai_proof_stark.golden"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == GOLDEN_SHA256

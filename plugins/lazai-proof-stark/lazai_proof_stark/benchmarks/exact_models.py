@@ -117,7 +117,7 @@ MODELS: Mapping[str, Callable[[], Prepared]] = {
     "minilm_32": _minilm,
     "gpt2_small": _decoder_maker("gpt2_small"),
 }
-SMALL = ("mlp_784", "lenet_max", "cnn_264k", "dense_4m", "tf1_relu", "tf1_gelu")
+SMALL = ("mlp_tiny", "mlp_784", "lenet_max", "cnn_264k", "dense_4m", "tf1_relu", "tf1_gelu")
 """Run by default: each is compiled and proved within seconds."""
 SECONDS_FOR_LARGE: Mapping[str, float] = {"minilm_32": 60.0, "gpt2_small": 300.0}
 """Time budgets from which the large ones are run by default."""

@@ -10,5 +10,6 @@
 | `hashing` | BLAKE3 of many rows, Merkle paths, grinding |
 | `operands` | integers against elements of K |
 | `canonical` | short vectors in canonical form |
+| `first_use` | saying that kernels are compiled |
 | `arrays` | layouts and conversions |
 """
