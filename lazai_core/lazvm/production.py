@@ -14,9 +14,10 @@ from lazai_core.api.types import VALIDATORS_ADDRESS, Address, Gas, Hash32, Heigh
 from lazai_core.chain.block import Block, BlockHeader, consensus_root, records_root, transactions_root
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.receipts import Receipt, block_bloom
+from lazai_core.chain.recent_transactions import recent_transaction
 from lazai_core.chain.rules import BLOCK_BYTES_MAX, SLOW_WORK_MAX, ChildRules, require_equal
 from lazai_core.chain.staking_calls import encode_begin_block
-from lazai_core.chain.transaction import Transaction, decode_transaction
+from lazai_core.chain.transaction import Transaction
 from lazai_core.chain.trie import list_root
 from lazai_core.chain.witness import BlockFull, BlockMeter, BlockWitness, RecordCheck
 
@@ -213,7 +214,7 @@ def execute_body(block: Block, opened: OpenBlock) -> ExecutedBlock:
     header = block.header
     for index, raw in enumerate(block.transactions):
         try:
-            opened.add(decode_transaction(raw))
+            opened.add(recent_transaction(raw))
         except InvalidTransaction as cause:
             raise _fault(header, "transaction", f"number {index}: {cause.message}") from cause
         except NeedsCompute as cause:

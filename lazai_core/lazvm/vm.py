@@ -22,6 +22,7 @@ from lazai_core.api.types import ZERO_ADDRESS, Address, Hash32, Height, JobId, W
 from lazai_core.chain.block import EVIDENCE_MAX, Block
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.history import GENESIS_KEY, STATE_PREFIX, ChainHistory
+from lazai_core.chain.recent_transactions import recent_transaction
 from lazai_core.chain.rules import (
     EVIDENCE_BLOCK_BYTES_MAX,
     ChildRules,
@@ -30,7 +31,6 @@ from lazai_core.chain.rules import (
     fee_state,
 )
 from lazai_core.chain.staking import has_staking, is_convicted, read_validators
-from lazai_core.chain.transaction import decode_transaction
 from lazai_core.chain.witness import BlockFull, RecordCheck
 
 from .adapter import PrecompileTables
@@ -169,7 +169,7 @@ class LazVM:
         """
         opened = self._open_block(timestamp, ZERO_ADDRESS, records or {})
         try:
-            return opened.add(decode_transaction(raw))
+            return opened.add(recent_transaction(raw))
         except BlockFull as cause:
             raise InvalidTransaction(f"the transaction can never fit a block: {cause}") from cause
 
@@ -203,7 +203,7 @@ class LazVM:
         left_over: list[bytes] = []
         for raw in plan.transactions:
             try:
-                transaction = decode_transaction(raw)
+                transaction = recent_transaction(raw)
                 if transaction.gas > opened.gas_left and transaction.gas <= opened.rules.gas_limit:
                     left_over.append(raw)
                 else:

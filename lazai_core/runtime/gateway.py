@@ -27,8 +27,9 @@ from lazai_core.api.service import (
 )
 from lazai_core.api.types import SETTLEMENT_ADDRESS, Address, DatId, Gas, Hash32, Height, JobId, ModelId, Wei, to_hex
 from lazai_core.chain.abi import describe_revert
+from lazai_core.chain.recent_transactions import recent_transaction
 from lazai_core.chain.system_state import escrow_of, next_counter
-from lazai_core.chain.transaction import Transaction, decode_transaction
+from lazai_core.chain.transaction import Transaction
 from lazai_core.lazvm.vm import CallRequest, LazVM
 
 from .admission import Admission
@@ -328,7 +329,7 @@ class NodeGateway:
 
     async def send_raw_transaction(self, raw: bytes) -> Hash32:
         """Take a signed Ethereum transaction into the pool. Raises InvalidTransaction or Busy."""
-        return self.accept_transaction(decode_transaction(raw))
+        return self.accept_transaction(recent_transaction(raw))
 
     def accept_transaction(self, transaction: Transaction, *, foreign: bool = False) -> Hash32:
         """The same for one that is decoded already; `foreign` where a peer brought it.

@@ -17,7 +17,7 @@ from lazai_core.api.types import Hash32, Height, JobId
 from lazai_core.chain.block import Block
 from lazai_core.chain.history import ChainHistory
 from lazai_core.chain.receipts import Receipt
-from lazai_core.chain.transaction import decode_transaction
+from lazai_core.chain.recent_transactions import recent_transaction
 
 from .calls import OrderedJobs, ordered_jobs
 from .lanes import RequestKey
@@ -89,7 +89,7 @@ class SettlementIndex:
 
     def _ordered(self, block: Block, receipts: Sequence[Receipt]) -> Iterator[tuple[int, OrderedJobs]]:
         for index, (raw, receipt) in enumerate(zip(block.transactions, receipts, strict=True)):
-            ordered = ordered_jobs(decode_transaction(raw), self._chain_id) if receipt.succeeded else None
+            ordered = ordered_jobs(recent_transaction(raw), self._chain_id) if receipt.succeeded else None
             if ordered is not None:
                 yield index, ordered
 
@@ -128,7 +128,7 @@ def inclusion_at(history: ChainHistory, height: int, index: int) -> Inclusion | 
         block=block,
         receipts=history.receipts(height),
         index=index,
-        transaction=decode_transaction(block.transactions[index]),
+        transaction=recent_transaction(block.transactions[index]),
     )
 
 

@@ -19,6 +19,7 @@ from lazai_core.chain.system_state import lacks_verifying_key, next_counter
 from lazai_core.lazvm.validation import NonceAhead
 from lazai_core.lazvm.vm import LazVM
 
+from .askers import Askers
 from .execution import BoundedThreads
 from .jobs import ContractJobs
 from .mempool import Mempool
@@ -95,6 +96,7 @@ class Orchestrator:
         self._turns: dict[Address, _Turn] = {}
         self._group: asyncio.TaskGroup | None = None
         self._borrow: Borrow | None = None
+        self._askers = Askers(vm.state)
 
     def borrow_from(self, borrow: Borrow) -> None:
         """There are peers that may have records."""
@@ -118,11 +120,16 @@ class Orchestrator:
         replaced = self._mempool.add(work)
         if replaced is not None:
             replaced.fail(InvalidTransaction("replaced by a transaction with the same nonce and a higher fee"))
-        self._group.create_task(self._prepare(work))
+        if isinstance(work, WalletTransaction) and not self._askers.may_ask(work.transaction):
+            self._mempool.mark_ready(work)
+        else:
+            self._group.create_task(self._prepare(work))
 
     def resume(self, work: Work, job: ComputeJob) -> None:
         """The block builder found that the state has moved and the work needs another record."""
         self._mempool.mark_pending(work)
+        if isinstance(work, WalletTransaction):
+            self._askers.asked(work.transaction)
         if self._group is not None:
             self._group.create_task(self._prepare(work, job))
 
@@ -172,10 +179,13 @@ class Orchestrator:
             records = self._records.snapshot()
             try:
                 await self._execution.run(self._vm.simulate, work.transaction.raw, records, self._clock.now_seconds())
+                if not work.rounds:
+                    self._askers.ran(work.transaction)
                 return
             except NonceAhead:
                 return
             except NeedsCompute as need:
+                self._askers.asked(work.transaction)
                 await self._next_round(work, need.job)
             except InvalidBlock as error:
                 raise InvalidTransaction(f"a record that the transaction needs is wrong: {error}") from error

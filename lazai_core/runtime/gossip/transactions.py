@@ -16,7 +16,8 @@ from attrs import define, field
 from lazai_core.api.errors import BadSignature, Busy, EncodingError, InvalidTransaction
 from lazai_core.api.hashing import keccak256
 from lazai_core.api.network import PeerFault, PeerId
-from lazai_core.chain.transaction import Transaction, decode_transaction
+from lazai_core.chain.recent_transactions import recent_transaction
+from lazai_core.chain.transaction import Transaction
 
 from .bounds import Seen
 from .peers import PeerState, PeerTable
@@ -179,7 +180,7 @@ class TransactionRoom:
     async def _admit(self, peer: PeerId, transaction_hash: bytes, raw: bytes) -> None:
         assert self._port is not None, "nothing is queued without a pool"
         try:
-            transaction = decode_transaction(raw)
+            transaction = recent_transaction(raw)
             fault = self._fault(transaction)
         except (EncodingError, InvalidTransaction, BadSignature) as error:
             fault = error.message
