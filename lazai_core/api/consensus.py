@@ -275,6 +275,16 @@ class Decide:
     certificate: Certificate
 
 
+@frozen(kw_only=True)
+class ExtendCertificate:
+    """More validators have signed the newest decided block: the next block should carry this certificate.
+
+    A decision needs a quorum only, and who is missing from the certificate in the next block counts as absent.
+    """
+
+    certificate: Certificate
+
+
 class OffenceKind(StrEnum):
     """What a validator may be convicted of."""
 
@@ -321,6 +331,7 @@ Effect: TypeAlias = (
     | CancelTimeout
     | AppendWal
     | Decide
+    | ExtendCertificate
     | ReportEvidence
     | RequestSync
 )

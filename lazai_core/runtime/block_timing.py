@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from lazai_core.api.consensus import Certificate
 from lazai_core.api.needs import Clock
 from lazai_core.lazvm.vm import LazVM
 
@@ -31,6 +32,10 @@ class BlockTiming:
     def committed(self) -> None:
         """A block is durable now; intervals count from here."""
         self._committed_ns = self._clock.monotonic_ns()
+
+    def extend(self, certificate: Certificate) -> None:
+        """More validators have signed the head: the block that is built next shall say so."""
+        self._builder.extend(certificate)
 
     async def draft(self, round_number: int, *, shared: bool) -> Draft:
         """A block on the head. `shared`: other validators wait for it, and in a later round they have waited enough."""

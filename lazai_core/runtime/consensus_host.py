@@ -29,6 +29,7 @@ from lazai_core.api.consensus import (
     ConsensusEngine,
     Decide,
     Effect,
+    ExtendCertificate,
     Input,
     MessageReceived,
     OwnMessageSigned,
@@ -294,6 +295,8 @@ class ConsensusHost:
                 return await self._decide(effect.certificate)
             case ScheduleTimeout() | CancelTimeout():
                 self._set_timer(effect)
+            case ExtendCertificate():
+                self._parts.timing.extend(effect.certificate)
             case ReportEvidence():
                 self._report(effect)
             case RequestSync():

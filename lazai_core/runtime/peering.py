@@ -57,7 +57,7 @@ class HostPort(Protocol):
         """The height that is being decided."""
 
     def message_arrived(self, peer: PeerId, message: ConsensusMessage) -> None:
-        """An authentic message of a validator of this or the next height."""
+        """An authentic message of a validator of this or the next height, or a late one of the height before."""
 
     def block_arrived(self, peer: PeerId, block: Block) -> None:
         """A whole block whose parts fit its hash; it is not checked further."""

@@ -25,6 +25,7 @@ from lazai_core.api.consensus import (
     ConsensusEngine,
     Decide,
     Effect,
+    ExtendCertificate,
     Input,
     MessageReceived,
     OwnMessageSigned,
@@ -65,6 +66,7 @@ class Node:
     decided: dict[int, Certificate] = field(factory=dict)
     log: list[bytes] = field(factory=list)
     history: list[tuple[Input, tuple[Effect, ...]]] = field(factory=list)
+    extended: dict[int, Certificate] = field(factory=dict)
     evidence: list[ReportEvidence] = field(factory=list)
     cancelled: set[tuple[str, int, int]] = field(factory=set)
     life: int = 0
@@ -151,6 +153,8 @@ class Cluster:
                 self._commit(number, effect.certificate)
             case RequestSync():
                 self._sync(number, effect.height)
+            case ExtendCertificate():
+                node.extended[effect.certificate.height] = effect.certificate
             case ReportEvidence():
                 node.evidence.append(effect)
             case AppendWal():

@@ -100,6 +100,8 @@ class MessageRoom:
         height = self._peers.height
         if place.height < height:
             self._help(state, place.height)
+            if place.height == height - 1:
+                self._take_late(state, signed, wire_name)
             return
         fault = self._fault(signed, place)
         if isinstance(fault, PeerFault):
@@ -116,6 +118,20 @@ class MessageRoom:
         held.known_by.add(state.peer)
         self._host().message_arrived(state.peer, message)
         self._relay(held)
+
+    def _take_late(self, state: PeerState, signed: SignedPayload, wire_name: bytes) -> None:
+        """A message of the height just decided: its author's signature may still join the certificate."""
+        self._seen.add(wire_name)
+        try:
+            signer = recover_address(signed.digest, signed.signature)
+        except BadSignature:
+            self._peers.blame(state.peer, PeerFault.BAD_SIGNATURE, "a late message")
+            return
+        if signer not in self._validators(Height(self._peers.height - 1)):
+            self._peers.blame(state.peer, PeerFault.UNKNOWN_KEY, "a late message")
+            return
+        message = ConsensusMessage(sender=signer, payload=signed.payload, signature=signed.signature)
+        self._host().message_arrived(state.peer, message)
 
     def _fault(self, signed: SignedPayload, place: MessagePlace) -> PeerFault | Address:
         """What is wrong with a message, or whose it is."""

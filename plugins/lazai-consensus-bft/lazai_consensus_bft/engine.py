@@ -17,6 +17,7 @@ from lazai_core.api.consensus import (
     ConsensusStatus,
     Decide,
     Effect,
+    ExtendCertificate,
     Input,
     MessagePlace,
     MessageReceived,
@@ -38,6 +39,7 @@ from .certificate import verify_commit
 from .committee import Committee, committee_of
 from .evidence import judge_evidence
 from .height import HeightEngine
+from .late import LateSignatures
 from .messages import HEIGHT_MAX, decode_message
 from .options import BftOptions
 from .timers import REBROADCAST
@@ -77,6 +79,7 @@ class BftEngine:
         self._signed_height = 0
         self._next = NextHeight(self._options.future_bytes_max)
         self._later = LaterCertificates(self._options.certificates_max)
+        self._late = LateSignatures()
         self._claims: dict[Address, int] = {}
         self._sync_asked = 0
         self._effects: list[Effect] = []
@@ -115,6 +118,7 @@ class BftEngine:
         for effect in effects:
             if isinstance(effect, Decide):
                 self._decided = True
+                self._late.decided(effect.certificate, self._committee)
             self._effects.append(effect)
 
     # Heights.
@@ -183,11 +187,14 @@ class BftEngine:
     # Messages.
 
     def _receive(self, sender: Address, payload: bytes, signature: bytes) -> None:
-        if sender not in self._committee:
-            return
         try:
             message = decode_message(payload, self._chain_id)
         except EncodingError:
+            return
+        fuller = self._late.add(sender, message, signature)
+        if fuller is not None:
+            self._effects.append(ExtendCertificate(certificate=fuller))
+        if sender not in self._committee:
             return
         self._claims[sender] = message.height
         if message.height == self._height and self._current is not None:

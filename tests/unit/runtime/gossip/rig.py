@@ -154,7 +154,7 @@ class Chain:
         return self._head
 
     def validators(self, height: Height) -> tuple[Validator, ...]:
-        assert self._head.height < height <= self._head.height + 2
+        assert self._head.height <= height <= self._head.height + 2
         return self.genesis.validators
 
     def commit(self, block: Block, certificate: bytes) -> None:

@@ -16,7 +16,16 @@ from lazai_core.runtime.gossip import GossipOptions
 from lazai_core.runtime.gossip.wire import SignedPayload, Topic, batch_messages
 from lazai_core.runtime.peering import ConsensusMessage
 from lazai_core.testing.parts import account_key
-from tests.unit.runtime.gossip.rig import Mesh, Node, Stranger, address, message_of, run
+from tests.unit.runtime.gossip.rig import (
+    Mesh,
+    Node,
+    Stranger,
+    address,
+    certificate_of,
+    make_block,
+    message_of,
+    run,
+)
 
 
 def heard(node: Node) -> list[bytes]:
@@ -295,5 +304,31 @@ def test_a_peer_that_lags_gets_the_certificate_instead_of_votes() -> None:
 
             assert behind.chain.head == block
             assert behind.faults == []
+
+    run(work)
+
+
+def test_a_late_message_of_the_height_before_reaches_the_host_and_an_older_one_does_not() -> None:
+    async def work() -> None:
+        async with Mesh(4, nodes=1) as mesh:
+            (node,) = mesh.nodes
+            slow = Stranger(mesh, 3)
+            await slow.meet(node)
+            for _ in range(2):
+                block = make_block(node.chain.head)
+                node.host.commit(block, certificate_of(block, 4))
+            for height in (1, 2, 2):
+                slow.send(node, Topic.MESSAGES, batch_messages([wire(message_of(3, height))]))
+            await asyncio.sleep(0.1)
+
+            assert heard(node) == [message_of(3, 2).payload]
+            assert slow.faults_at(node) == []
+            broken = evolve(message_of(3, 2, text=b"x"), signature=bytes(65))
+            for message in (message_of(9, 2), broken):
+                slow.send(node, Topic.MESSAGES, batch_messages([wire(message)]))
+            await asyncio.sleep(0.1)
+            assert heard(node) == [message_of(3, 2).payload]
+            assert slow.faults_at(node) == [PeerFault.UNKNOWN_KEY, PeerFault.BAD_SIGNATURE]
+            assert len(node.gossip.messages) == 0
 
     run(work)
