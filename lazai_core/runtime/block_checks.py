@@ -14,6 +14,7 @@ from lazai_core.chain.rules import check_consensus_root, require_equal
 from lazai_core.lazvm.vm import ExecutedBlock, LazVM
 
 from .execution import BoundedThreads
+from .pace import BlockPace
 
 T = TypeVar("T")
 TIME_AHEAD_S_MAX = 15
@@ -32,7 +33,10 @@ def require_body(block: Block) -> None:
 class BlockChecks:
     """Checks blocks on the head."""
 
-    def __init__(self, *, vm: LazVM, execution: BoundedThreads, clock: Clock) -> None:
+    def __init__(
+        self, *, vm: LazVM, execution: BoundedThreads, clock: Clock, pace: BlockPace | None = None
+    ) -> None:
+        self._pace = pace
         self._vm = vm
         self._execution = execution
         self._clock = clock
@@ -77,7 +81,12 @@ class BlockChecks:
             )
         while (ahead := header.timestamp - self._clock.now_seconds() - TIME_AHEAD_S_MAX) > 0:
             await asyncio.sleep(min(ahead, 60))
-        return await self._run(lambda: self._vm.check_block(block))
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        executed = await self._run(lambda: self._vm.check_block(block))
+        if self._pace is not None:
+            self._pace.took(len(block.transactions), 1000 * (loop.time() - started))
+        return executed
 
     async def _run(self, call: Callable[[], T]) -> T:
         while True:

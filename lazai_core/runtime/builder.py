@@ -49,30 +49,6 @@ class _Attempts:
     waiting: list[tuple[Work, ComputeJob]] = field(factory=list)
 
 
-PACE_TRANSACTIONS_MIN = 32
-"""A block of fewer says little about the machine's speed, and none is ever held to fewer."""
-
-
-@define(kw_only=True)
-class _Pace:
-    """How many transactions this machine puts into a block in the time it may take, from the last blocks."""
-
-    build_ms_max: int
-    transaction_ms: float = 0.0
-
-    def most(self) -> int:
-        """Transactions that the next block may try."""
-        if not self.transaction_ms:
-            return 1 << 62
-        return max(PACE_TRANSACTIONS_MIN, int(self.build_ms_max / self.transaction_ms))
-
-    def took(self, transactions: int, milliseconds: float) -> None:
-        """A block was made; half of what is known comes from it."""
-        if transactions >= PACE_TRANSACTIONS_MIN:
-            now = milliseconds / transactions
-            self.transaction_ms = (self.transaction_ms + now) / 2 if self.transaction_ms else now
-
-
 class Builder:
     """Builds blocks on the head. A call of this node that would revert is left out: nobody would pay for it."""
 
@@ -88,6 +64,7 @@ class Builder:
         signer: CallSigner,
         evidence: EvidencePool,
         node: Address,
+        pace: BlockPace | None = None,
     ) -> None:
         self._options = options
         self._vm = vm
@@ -99,7 +76,7 @@ class Builder:
         self._evidence = evidence
         self._node = node
         self._certificate: Certificate | None = None
-        self._pace = _Pace(build_ms_max=options.block_build_ms_max)
+        self._pace = BlockPace(build_ms_max=options.block_build_ms_max) if pace is None else pace
 
     def extend(self, certificate: Certificate) -> None:
         """More validators have signed the head than when it was decided: the next block shall say so."""

@@ -45,6 +45,7 @@ from .namespace import PrefixedStore
 from .options import RuntimeOptions
 from .orchestrator import Orchestrator
 from .outcome import RecordJudge
+from .pace import BlockPace
 from .pricing import Pricing
 from .receipts import ReceiptFiles
 from .records import RecordPool
@@ -259,6 +260,7 @@ def _flow(machine: Machine, chain: _Chain) -> _Flow:
 def _host(
     machine: Machine, chain: _Chain, flow: _Flow, disk: BoundedThreads, observers: BoundedThreads
 ) -> ConsensusHost:
+    pace = BlockPace(build_ms_max=machine.options.block_build_ms_max)
     builder = Builder(
         options=machine.options,
         vm=chain.vm,
@@ -269,6 +271,7 @@ def _host(
         signer=chain.signer,
         evidence=flow.evidence,
         node=machine.identity.address,
+        pace=pace,
     )
     committer = Committer(
         options=machine.options,
@@ -292,7 +295,7 @@ def _host(
             timing=BlockTiming(
                 options=machine.options, vm=chain.vm, builder=builder, mempool=flow.mempool, clock=machine.clock
             ),
-            checks=BlockChecks(vm=chain.vm, execution=chain.execution, clock=machine.clock),
+            checks=BlockChecks(vm=chain.vm, execution=chain.execution, clock=machine.clock, pace=pace),
             committer=committer,
             wal=WriteAheadLog(machine.wal_disk),
             signer=MessageSigner(machine.identity, last_signed),

@@ -8,7 +8,7 @@ from typing import Any
 
 from lazai_core.config.schema import LimitsSection
 from lazai_core.runtime.block_timing import BlockTiming
-from lazai_core.runtime.builder import PACE_TRANSACTIONS_MIN, _Pace
+from lazai_core.runtime.pace import PACE_TRANSACTIONS_MIN, TRANSACTION_MS_FIRST, BlockPace
 from lazai_core.testing.clock import ManualClock
 
 START_S = 1_700_000_000
@@ -94,22 +94,22 @@ def test_no_task_is_left_behind_when_the_height_is_decided_meanwhile() -> None:
     asyncio.run(work())
 
 
-def test_a_slow_machine_makes_smaller_blocks_and_a_fast_one_is_not_held_back() -> None:
-    pace = _Pace(build_ms_max=600)
-    assert pace.most() > 10**9
-    pace.took(500, 1000)
+def test_a_slow_machine_makes_smaller_blocks_and_a_fast_one_larger_ones() -> None:
+    pace = BlockPace(build_ms_max=600)
+    assert pace.most() == 600 / TRANSACTION_MS_FIRST == 300
+    pace.took(500, 2000)
+    assert pace.most() == 200
+    pace.took(200, 200)
     assert pace.most() == 300
-    pace.took(300, 300)
-    assert pace.most() == 400
     for _ in range(20):
         pace.took(300, 60_000)
     assert pace.most() == PACE_TRANSACTIONS_MIN
-    for _ in range(20):
-        pace.took(PACE_TRANSACTIONS_MIN, 32)
-    assert 590 <= pace.most() <= 600
+    for _ in range(30):
+        pace.took(PACE_TRANSACTIONS_MIN, 3.2)
+    assert 5900 <= pace.most() <= 6000
 
 
 def test_small_blocks_say_nothing_of_the_pace() -> None:
-    pace = _Pace(build_ms_max=600)
+    pace = BlockPace(build_ms_max=600)
     pace.took(PACE_TRANSACTIONS_MIN - 1, 100_000)
-    assert pace.most() > 10**9
+    assert pace.most() == 300
