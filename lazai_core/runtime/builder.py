@@ -19,6 +19,7 @@ from .evidence import EvidencePool
 from .execution import BoundedThreads
 from .mempool import Mempool
 from .options import RuntimeOptions
+from .pace import BlockPace
 from .records import RecordPool
 from .signing import CallSigner
 from .work import NodeCall, WalletTransaction, Work

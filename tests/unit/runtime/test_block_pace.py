@@ -6,12 +6,21 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from lazai_core.config.schema import LimitsSection
+from lazai_core.runtime import block_timing
 from lazai_core.runtime.block_timing import BlockTiming
 from lazai_core.runtime.pace import PACE_TRANSACTIONS_MIN, TRANSACTION_MS_FIRST, BlockPace
 from lazai_core.testing.clock import ManualClock
 
 START_S = 1_700_000_000
+
+
+@pytest.fixture(autouse=True)
+def _look_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is read in every turn of the loop: the test's clock decides, and no other."""
+    monkeypatch.setattr(block_timing, "LOOK_S", 0)
 
 
 def timing(clock: ManualClock, parent_s: int, **limits: int) -> tuple[BlockTiming, Any]:
@@ -36,9 +45,8 @@ async def draft_at(one: BlockTiming, clock: ManualClock, seen: Any, *, work_at_m
     while not task.done():
         if clock.elapsed_ms == work_at_ms:
             seen.mempool.changed.set()
-        for _ in range(5):
+        for _ in range(20):
             await asyncio.sleep(0)
-        await asyncio.sleep(0.021)
         if task.done():
             break
         clock.advance_ms(100)
