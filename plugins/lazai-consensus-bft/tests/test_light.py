@@ -7,22 +7,16 @@ from attrs import evolve, frozen
 from bft_driving import CHAIN_ID, identity, sign
 
 from lazai_consensus_bft.certificate import ordered_signatures
-from lazai_consensus_bft.committee import Committee, committee_of
-from lazai_consensus_bft.light import (
-    LightBlock,
-    NotEnoughTrust,
-    TrustOptions,
-    contradict,
-    verify_light_block,
-    verify_step,
-    verify_to,
-)
+from lazai_consensus_bft.committee import committee_of
+from lazai_consensus_bft.engine import BftEngine
 from lazai_consensus_bft.messages import Kind, Vote
-from lazai_core.api.consensus import Certificate, Validator
+from lazai_core.api.consensus import Certificate, Validator, validators_hash
 from lazai_core.api.encoding import domain_hash
 from lazai_core.api.errors import ConsensusFault
 from lazai_core.api.types import Address, Hash32, Height
+from lazai_core.chain.light_client import LightBlock, LightClient, NotEnoughTrust, TrustOptions, verify_back
 
+Members = tuple[Validator, ...]
 OPTIONS = TrustOptions(trusting_period_s=1000)
 NOW_S = 500
 
@@ -55,9 +49,16 @@ class PlainHeader:
         )
 
 
-def committee(*numbers: int) -> Committee:
+def client(now_s: int = NOW_S) -> LightClient:
+    """The rules of this plugin, whose engine need not know any of the sets."""
+    stranger = (Validator(address=Address(b"\x99" * 20), power=1),)
+    rules = BftEngine(chain_id=CHAIN_ID, address=stranger[0].address, committee=committee_of(stranger))
+    return LightClient(rules=rules, chain_id=CHAIN_ID, now_s=now_s, options=OPTIONS)
+
+
+def committee(*numbers: int) -> Members:
     """Equal powers."""
-    return committee_of([Validator(address=identity(number).address, power=1) for number in numbers])
+    return tuple(Validator(address=identity(number).address, power=1) for number in numbers)
 
 
 def seal(header: PlainHeader, signers: list[int]) -> Certificate:
@@ -67,7 +68,7 @@ def seal(header: PlainHeader, signers: list[int]) -> Certificate:
     return Certificate(height=header.height, round=0, block_id=header.hash, signatures=signatures)
 
 
-def chain(committees: list[tuple[Committee, list[int]]], note: bytes = b"") -> dict[int, LightBlock]:
+def chain(committees: list[tuple[Members, list[int]]], note: bytes = b"") -> dict[int, LightBlock]:
     """Heights from 1; each committee with those of it that sign. The last announces itself."""
     blocks: dict[int, LightBlock] = {}
     parent = Hash32(bytes(32))
@@ -77,12 +78,12 @@ def chain(committees: list[tuple[Committee, list[int]]], note: bytes = b"") -> d
             height=Height(number),
             parent_hash=parent,
             timestamp=10 * number,
-            validators_hash=current.hash,
-            next_validators_hash=following.hash,
+            validators_hash=validators_hash(current),
+            next_validators_hash=validators_hash(following),
             note=note,
         )
         blocks[number] = LightBlock(
-            header=header, certificate=seal(header, signers), committee=current, next_committee=following
+            header=header, certificate=seal(header, signers), validators=current, next_validators=following
         )
         parent = header.hash
     return blocks
@@ -101,7 +102,7 @@ def moving() -> dict[int, LightBlock]:
 
 def step(trusted: LightBlock, block: LightBlock, *, now_s: int = NOW_S) -> None:
     """One step with the usual limits."""
-    verify_step(trusted, block, chain_id=CHAIN_ID, now_s=now_s, options=OPTIONS)
+    client(now_s).verify_step(trusted, block)
 
 
 def test_sequential_steps_follow_every_change() -> None:
@@ -124,7 +125,7 @@ def test_a_far_header_is_reached_by_halving() -> None:
         asked.append(height)
         return blocks[height]
 
-    reached = verify_to(blocks[1], Height(10), fetch, chain_id=CHAIN_ID, now_s=NOW_S, options=OPTIONS)
+    reached = client().verify_to(blocks[1], Height(10), fetch)
 
     assert reached is blocks[10]
     assert asked[0] == 10
@@ -139,7 +140,7 @@ def test_a_provider_of_other_heights_is_refused() -> None:
             return blocks[answers.get(height, height)]
 
         with pytest.raises(ConsensusFault, match="asked for"):
-            verify_to(blocks[1], Height(target), fetch, chain_id=CHAIN_ID, now_s=NOW_S, options=OPTIONS)
+            client().verify_to(blocks[1], Height(target), fetch)
 
 
 def test_what_does_not_belong_together_is_refused() -> None:
@@ -151,15 +152,16 @@ def test_what_does_not_belong_together_is_refused() -> None:
         evolve(good, header=evolve(header, note=b"changed")),
         evolve(good, header=evolve(header, chain_id=9)),
         evolve(good, certificate=blocks[3].certificate),
+        evolve(good, certificate=None),
         evolve(good, certificate=seal(header, [0, 1])),
         evolve(good, certificate=seal(header, [0, 1, 5])),
-        evolve(good, committee=other),
-        evolve(good, next_committee=other),
+        evolve(good, validators=other),
+        evolve(good, next_validators=other),
         evolve(good, certificate=evolve(good.certificate, round=1)),
         evolve(good, certificate=evolve(good.certificate, round=-1)),
         evolve(good, certificate=evolve(good.certificate, signatures=good.certificate.signatures[::-1])),
     ]
-    verify_light_block(good, CHAIN_ID)
+    client().verify_block(good)
     for block in bad:
         with pytest.raises(ConsensusFault):
             step(blocks[1], block)
@@ -170,10 +172,10 @@ def test_a_committee_that_was_not_announced_is_refused() -> None:
     header = blocks[2].header
     assert isinstance(header, PlainHeader)
     taken = committee(0, 1, 2, 4)
-    forged = evolve(header, validators_hash=taken.hash)
-    block = evolve(blocks[2], header=forged, committee=taken, certificate=seal(forged, [0, 1, 2]))
+    forged = evolve(header, validators_hash=validators_hash(taken))
+    block = evolve(blocks[2], header=forged, validators=taken, certificate=seal(forged, [0, 1, 2]))
 
-    verify_light_block(block, CHAIN_ID)
+    client().verify_block(block)
     with pytest.raises(ConsensusFault, match="announced"):
         step(blocks[1], block)
 
@@ -203,9 +205,7 @@ def test_idao_committees_are_verified_by_the_same_client() -> None:
     def member(number: int, power: int, idao: int) -> Validator:
         return Validator(address=identity(number).address, power=power, idao=Address(bytes([idao]) * 20))
 
-    nested = committee_of(
-        [*(member(number, 1, 1) for number in range(4)), member(4, 4, 2), member(5, 4, 3), member(6, 4, 4)]
-    )
+    nested = (*(member(number, 1, 1) for number in range(4)), member(4, 4, 2), member(5, 4, 3), member(6, 4, 4))
     good = chain([(nested, [0, 1, 2, 4, 5])] * 3)
     step(good[1], good[3])
     # Five of seven, but only two of four iDAOs have voted.
@@ -216,8 +216,32 @@ def test_idao_committees_are_verified_by_the_same_client() -> None:
 
 def test_two_decided_blocks_of_one_height_contradict() -> None:
     left, right = steady(2), steady(2, b"fork")
-    assert contradict(left[2], right[2], CHAIN_ID)
-    assert not contradict(left[2], left[2], CHAIN_ID)
-    assert not contradict(left[1], right[2], CHAIN_ID)
+    assert client().contradict(left[2], right[2])
+    assert not client().contradict(left[2], left[2])
+    assert not client().contradict(left[1], right[2])
     with pytest.raises(ConsensusFault):
-        contradict(left[2], evolve(right[2], certificate=left[2].certificate), CHAIN_ID)
+        client().contradict(left[2], evolve(right[2], certificate=left[2].certificate))
+
+
+def test_a_long_step_needs_the_set_that_the_trusted_header_announced() -> None:
+    blocks = steady(5)
+    for unknown in ((), committee(0, 1, 2, 4)):
+        with pytest.raises(ConsensusFault, match="next validators"):
+            step(evolve(blocks[1], next_validators=unknown), blocks[5])
+
+
+def test_a_trusting_period_may_be_left_out() -> None:
+    blocks = steady(5)
+    endless = evolve(client(10**9), options=TrustOptions(trusting_period_s=None))
+
+    endless.verify_step(blocks[1], blocks[5])
+
+
+def test_earlier_headers_follow_from_hashes_alone() -> None:
+    blocks, fork = steady(9), steady(9, b"fork")
+
+    assert verify_back(blocks[9].header, Height(2), lambda height: blocks[height].header) is blocks[2].header
+    assert verify_back(blocks[9].header, Height(9), lambda height: blocks[height].header) is blocks[9].header
+    for answers in (lambda height: fork[height].header, lambda height: blocks[max(1, height - 1)].header):
+        with pytest.raises(ConsensusFault, match="not the parent"):
+            verify_back(blocks[9].header, Height(2), answers)
