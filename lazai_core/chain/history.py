@@ -110,6 +110,18 @@ class ChainHistory:
         except EncodingError as cause:
             raise _corrupt(f"the validator set {set_hash.hex()}", cause) from cause
 
+    def validators_bytes(self, set_hash: bytes) -> bytes | None:
+        """The canonical bytes of the validator set with this hash."""
+        return self._store.get(b"v" + set_hash)
+
+    def header_bytes(self, height: int) -> bytes | None:
+        """The canonical bytes of the header at `height`."""
+        return self._store.get(_height_key(b"e", height)) if 0 <= height < 2**64 else None
+
+    def state_entry(self, digest: bytes) -> bytes | None:
+        """A trie node or code of any committed state, by its hash."""
+        return self._store.get(STATE_PREFIX + digest)
+
     def receipts(self, height: int) -> tuple[Receipt, ...]:
         """Receipts of the block at `height`, empty when there is no such block."""
         data = self._store.get(_height_key(b"r", height)) if 0 <= height < 2**64 else None

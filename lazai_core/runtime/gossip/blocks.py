@@ -21,13 +21,13 @@ from .body import body_fits
 from .bounds import Recent, Seen
 from .part_set import Part, PartSet, WantParts, parts_digest
 from .peers import HostOf, PeerState, PeerTable
+from .stored_blocks import StoredBlocks
 from .wire import Topic
 
 log = structlog.get_logger(__name__)
 
 ASKED_REMEMBERED_MAX = 4096
 HEADERS_REMEMBERED_MAX = 64
-PART_SETS_MAX = 4
 WANTED_MAX = 64
 
 Key = tuple[Hash32, Hash32]
@@ -58,7 +58,7 @@ class BlockRoom:
         self._wants: dict[Hash32, _Want] = {}
         self._asked: Seen[tuple[PeerId, Hash32]] = Seen(ASKED_REMEMBERED_MAX)
         self._headers: Recent[bytes, BlockHeader] = Recent(HEADERS_REMEMBERED_MAX)
-        self._served: Recent[Hash32, PartSet] = Recent(PART_SETS_MAX)
+        self._stored = StoredBlocks(peers, identity, host)
         self._members: dict[int, frozenset[Address]] = {}
 
     @property
@@ -367,7 +367,7 @@ class BlockRoom:
             return
         assembly = self._assemblies.get((want.block_id, want.root)) if want.root else self._best(want.block_id)
         if assembly is None or assembly.missing & want.missing == want.missing != 0:
-            assembly = self._stored(want) or assembly
+            assembly = self._stored.find(want.block_id) or assembly
         if assembly is None:
             return
         wanted = want.missing if assembly.root == want.root else (1 << assembly.count) - 1
@@ -376,18 +376,6 @@ class BlockRoom:
                 return
             assembly.knows(state.peer, part.index)
             self._peers.send(state.peer, Topic.PART, part.encode())
-
-    def _stored(self, want: WantParts) -> Assembly | None:
-        """A block that the host or the chain holds."""
-        parts = self._served.get(want.block_id)
-        block = self._host().known_block(want.block_id) or self._peers.chain.history.block_by_hash(want.block_id)
-        if block is None:
-            return None
-        if parts is None:
-            own = block.header.proposer == self._identity.address
-            parts = PartSet.of(block, self._identity.sign if own else None)
-            self._served.put(want.block_id, parts)
-        return Assembly.whole(block, parts)
 
     def height_started(self) -> None:
         """Forget earlier heights."""

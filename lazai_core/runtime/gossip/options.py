@@ -49,6 +49,11 @@ class GossipOptions:
     records_bytes_max: int = _count(160 << 20, "bytes of records that are coming")
     record_timeout_ms: int = _count(3000, "a piece of a record that does not come is given up after this")
 
+    state_requests: int = _count(6, "requests for state under way at once, while a node begins from a snapshot")
+    state_entries: int = _count(384, "entries of the state in one request", high=512)
+    state_timeout_ms: int = _count(5000, "a request for a snapshot goes to another peer after this")
+    state_leave_out_ms: int = _count(10_000, "so long a peer is not asked that failed to give what it has")
+
     sync_grace_ms: int = _count(400, "a peer may be one height ahead for so long before its block is asked for")
     sync_window: int = _count(256, "decided blocks after the head that are fetched at once")
     sync_batch: int = _count(32, "blocks in one request", high=64)

@@ -154,6 +154,29 @@ class PeerTable:
         """A connected peer."""
         return self._states.get(peer)
 
+    def take_status(self, state: PeerState, payload: bytes) -> Status | None:
+        """What a peer says of itself, kept; None where it is old, or of another chain. Raises EncodingError."""
+        status = Status.decode(payload)
+        genesis = self.chain.genesis
+        if (status.protocol, status.chain_id, status.genesis) != (PROTOCOL, genesis.chain_id, genesis.hash):
+            state.foreign = True
+            self.blame(state.peer, PeerFault.OTHER_CHAIN, f"chain {status.chain_id}, protocol {status.protocol}")
+            return None
+        before = state.status
+        if before is not None and status.sequence <= before.sequence:
+            return None
+        state.status = status
+        if before is not None and status.height < before.height:
+            self.blame(state.peer, PeerFault.BROKEN_PROMISE, f"height {status.height} after {before.height}")
+        return status
+
+    def may_talk(self, state: PeerState) -> bool:
+        """Whether a peer has not said too much lately; it is blamed where it has."""
+        if state.talk.take(self.now):
+            return True
+        self.blame(state.peer, PeerFault.FLOOD, "small talk")
+        return False
+
     def __iter__(self) -> Iterator[PeerState]:
         return iter(tuple(self._states.values()))
 

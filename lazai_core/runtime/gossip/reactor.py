@@ -29,10 +29,11 @@ from .options import GossipOptions
 from .peers import ChainReader, PeerState, PeerTable
 from .ports import EvidencePort, RecordPort, TransactionPort
 from .records import RecordRoom
+from .snapshots import SnapshotRoom
 from .sync import BlockSync
 from .transaction_wire import HASHES_MAX
 from .transactions import TransactionRoom
-from .wire import ENVELOPE_BYTES_MAX, PROTOCOL, Status, Topic, decode_neighbours
+from .wire import ENVELOPE_BYTES_MAX, Topic, decode_neighbours
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ class Gossip:
         self.transactions = TransactionRoom(self.peers, transactions)
         self.records = RecordRoom(self.peers, records)
         self.evidence = EvidenceRoom(self.peers, evidence)
+        self.snapshots = SnapshotRoom(self.peers)
         self._neighbours_due = 0.0
         self._transactions_due = 0.0
         self.own_mistakes = 0
@@ -98,6 +100,12 @@ class Gossip:
             Topic.WANT_RECORDS: self.records.wanted_arrived,
             Topic.GET_RECORD: self.records.request_arrived,
             Topic.RECORD_CHUNK: self.records.chunk_arrived,
+            Topic.GET_HEADERS: self.snapshots.headers_wanted,
+            Topic.GET_ENTRIES: self.snapshots.entries_wanted,
+            Topic.GET_SETS: self.snapshots.sets_wanted,
+            Topic.HEADERS: self._unasked,
+            Topic.ENTRIES: self._unasked,
+            Topic.SETS: self._unasked,
         }
 
     # Joining the host.
@@ -203,37 +211,34 @@ class Gossip:
             log.exception("gossip.own_mistake", topic=envelope.topic, peer=envelope.sender, count=self.own_mistakes)
 
     def _status(self, state: PeerState, payload: bytes) -> None:
-        if not self._may_talk(state):
-            return
-        status = Status.decode(payload)
-        genesis = self.peers.chain.genesis
-        if (status.protocol, status.chain_id, status.genesis) != (PROTOCOL, genesis.chain_id, genesis.hash):
-            state.foreign = True
-            self.peers.blame(state.peer, PeerFault.OTHER_CHAIN, f"chain {status.chain_id}, protocol {status.protocol}")
+        if not self.peers.may_talk(state):
             return
         before = state.status
-        if before is not None and status.sequence <= before.sequence:
+        status = self.peers.take_status(state, payload)
+        if status is None:
             return
-        state.status = status
-        if before is not None and status.height < before.height:
-            self.peers.blame(state.peer, PeerFault.BROKEN_PROMISE, f"height {status.height} after {before.height}")
-        else:
+        if before is None or status.height >= before.height:
             self.messages.peer_advanced(state, Height(-1) if before is None else before.height)
         if before is None:
             self.transactions.announce_pending(state, HASHES_MAX)
             self.evidence.tell(state)
         self.sync.step()
 
+    def _unasked(self, state: PeerState, payload: bytes) -> None:
+        """Only a node that begins from a snapshot asks for these, before its gossip runs."""
+        if self.peers.may_talk(state):
+            log.debug("snapshot.late_answer", peer=state.peer, size_bytes=len(payload))
+
     def _neighbours(self, state: PeerState, payload: bytes) -> None:
-        if self._may_talk(state):
+        if self.peers.may_talk(state):
             state.neighbours = decode_neighbours(payload)
 
     def _have(self, state: PeerState, payload: bytes) -> None:
-        if self._may_talk(state):
+        if self.peers.may_talk(state):
             self.messages.have_arrived(state, payload)
 
     def _certificate(self, state: PeerState, payload: bytes) -> None:
-        if not self._may_talk(state):
+        if not self.peers.may_talk(state):
             return
         certificate = self.messages.certificate_arrived(state, payload)
         if certificate is None:
@@ -243,12 +248,6 @@ class Gossip:
             self.host.decided_arrived(state.peer, block, certificate)
         else:
             self.sync.step(hurry=True)
-
-    def _may_talk(self, state: PeerState) -> bool:
-        if state.talk.take(self.peers.now):
-            return True
-        self.peers.blame(state.peer, PeerFault.FLOOD, "small talk")
-        return False
 
     # `Peers`.
 

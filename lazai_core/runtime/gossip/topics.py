@@ -6,6 +6,7 @@ from lazai_core.network.topics import CONTROL_NUMBERS
 from lazai_core.network.topics import Topic as TransportTopic
 
 from .record_wire import CHUNK_BYTES, OFFERS_MAX
+from .snapshot_wire import ENTRIES_MAX
 from .transaction_wire import HASHES_MAX
 from .wire import ENVELOPE_BYTES_MAX, NEIGHBOURS_MAX, Topic
 
@@ -22,6 +23,9 @@ _LIMITS = {
     Topic.WANT_RECORDS: 4 + 32 * HASHES_MAX,
     Topic.GET_RECORD: SMALL_BYTES_MAX,
     Topic.RECORD_CHUNK: CHUNK_BYTES + SMALL_BYTES_MAX,
+    Topic.GET_HEADERS: SMALL_BYTES_MAX,
+    Topic.GET_ENTRIES: 8 + 32 * ENTRIES_MAX,
+    Topic.GET_SETS: SMALL_BYTES_MAX,
 }
 """Topics whose payloads are smaller than an envelope may be."""
 

@@ -46,6 +46,12 @@ class Topic(StrEnum):
     WANT_RECORDS = "want-records"
     GET_RECORD = "get-record"
     RECORD_CHUNK = "record-chunk"
+    GET_HEADERS = "get-headers"
+    HEADERS = "headers"
+    GET_ENTRIES = "get-entries"
+    ENTRIES = "entries"
+    GET_SETS = "get-sets"
+    SETS = "sets"
 
 
 PRIORITIES = {
@@ -66,6 +72,12 @@ PRIORITIES = {
     Topic.WANT_RECORDS: Priority.TRANSACTION,
     Topic.GET_RECORD: Priority.TRANSACTION,
     Topic.RECORD_CHUNK: Priority.TRANSACTION,
+    Topic.GET_HEADERS: Priority.TRANSACTION,
+    Topic.HEADERS: Priority.TRANSACTION,
+    Topic.GET_ENTRIES: Priority.TRANSACTION,
+    Topic.ENTRIES: Priority.TRANSACTION,
+    Topic.GET_SETS: Priority.TRANSACTION,
+    Topic.SETS: Priority.TRANSACTION,
 }
 
 

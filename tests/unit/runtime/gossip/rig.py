@@ -329,15 +329,18 @@ class Mesh:
         seed: int = 0,
         options: GossipOptions | None = None,
         ports: Callable[[], Mapping[str, Any]] = dict,
+        chain: Any = None,
     ) -> None:
+        """Nodes have the chain given, or each one of its own."""
         self.count = count
+        self._chain = chain
         self._ports = ports
         self.wires = Wires(seed)
         self.nodes = [self._node(number, options) for number in range(count if nodes is None else nodes)]
         self._joined = joined
 
     def _node(self, number: int, options: GossipOptions | None) -> Node:
-        chain = Chain(self.count)
+        chain = self._chain or Chain(self.count)
         host = Host(chain, self.count)
         end = self.wires.end(peer_id(number))
         gossip = Gossip(

@@ -15,6 +15,7 @@ from lazai_core.api.consensus import Certificate, ReportEvidence
 from lazai_core.api.encoding import Writer
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.network import Envelope, PeerFault
+from lazai_core.api.types import Height
 from lazai_core.runtime.gossip.part_set import Part, WantParts
 from lazai_core.runtime.gossip.record_wire import (
     GetRecord,
@@ -22,6 +23,7 @@ from lazai_core.runtime.gossip.record_wire import (
     decode_offers,
     encode_offers,
 )
+from lazai_core.runtime.gossip.snapshot_wire import ENTRIES_MAX, SETS_MAX, GetByHash, GetHeaders, Items
 from lazai_core.runtime.gossip.sync_wire import Blocks, GetBlocks, encode_blocks
 from lazai_core.runtime.gossip.transaction_wire import (
     decode_evidence,
@@ -78,6 +80,12 @@ AGAIN: dict[Topic, Callable[[bytes], bytes]] = {
     Topic.WANT_RECORDS: lambda data: encode_hashes(decode_hashes(data)),
     Topic.GET_RECORD: lambda data: GetRecord.decode(data).encode(),
     Topic.RECORD_CHUNK: lambda data: RecordChunk.decode(data).encode(),
+    Topic.GET_HEADERS: lambda data: GetHeaders.decode(data).encode(),
+    Topic.HEADERS: lambda data: Items.decode(data).encode(),
+    Topic.GET_ENTRIES: lambda data: GetByHash.decode(data, ENTRIES_MAX).encode(),
+    Topic.ENTRIES: lambda data: Items.decode(data).encode(),
+    Topic.GET_SETS: lambda data: GetByHash.decode(data, SETS_MAX).encode(),
+    Topic.SETS: lambda data: Items.decode(data).encode(),
 }
 """What is decoded, encoded again."""
 
@@ -111,6 +119,13 @@ def heard() -> dict[str, tuple[bytes, ...]]:
             await waits
             stranger = Stranger(mesh, 5)
             await stranger.meet(mesh.nodes[0], height=1)
+            root = mesh.nodes[0].chain.head.header.state_root
+            for topic, payload in (
+                (Topic.GET_HEADERS, GetHeaders(request=1, newest=Height(3), count=2)),
+                (Topic.GET_ENTRIES, GetByHash(request=2, hashes=(root,))),
+                (Topic.GET_SETS, GetByHash(request=3, hashes=(root,))),
+            ):
+                stranger.send(mesh.nodes[0], topic, payload.encode())
             old = message_of(1, 1)
             signed = SignedPayload(payload=old.payload, signature=old.signature)
             stranger.send(mesh.nodes[0], Topic.MESSAGES, batch_messages([signed.encode()]))
