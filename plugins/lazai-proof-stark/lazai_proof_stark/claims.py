@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from . import scalars as f
-from .circuit.functional import Dense, Eq, Factor, Ones, Sparse, Term
-from .circuit.layout import Piece, restrict_to
+from .circuit import karray
+from .circuit.functional import Dense, Eq, Factor, Ones, Placed, Sparse, Term, relabel
+from .circuit.layout import Block, Piece, prefixes, restrict_to
 from .circuit.nodes import Committed, Constant, Product, Shape
 from .circuit.pullback import Context, ProductTerm, Pulled, product_term, pull_back, spread
 from .circuit.relations import Circuit
@@ -38,16 +39,24 @@ class Points:
 
     def __init__(self, point: Sequence[Extension]) -> None:
         self._point = tuple(point)
-        self._terms: dict[tuple[Shape, Piece], Term] = {}
+        self._terms: dict[tuple[Shape, int], tuple[Piece, Term]] = {}
+        self._masks: dict[int, Extension] = {}
 
     def term(self, shape: Shape, piece: Piece) -> Term:
         """The piece's multilinear extension (zero in the padding) at the point's low coordinates."""
-        key = (shape, piece)
-        found = self._terms.get(key)
+        # Pieces are told apart by identity, which is cheaper than by value: the entry keeps them alive.
+        found = self._terms.get((shape, id(piece)))
         if found is None:
-            found = spread(piece.test(self._point[: piece.bits]), shape, piece.ranges)
-            self._terms[key] = found
-        return found
+            term = spread(piece.test(self._point[: piece.bits]), shape, piece.ranges)
+            found = self._terms[shape, id(piece)] = (piece, term)
+        return found[1]
+
+    def mask(self, shape: Shape, piece: Piece) -> Extension:
+        """The extension of the indicator of true cells."""
+        term = self.term(shape, piece)
+        if id(term) not in self._masks:
+            self._masks[id(term)] = term.sum()
+        return self._masks[id(term)]
 
 
 def lookup_claims(
@@ -57,18 +66,18 @@ def lookup_claims(
     points = Points(claim.point)
     target = f.add(claim.numerator, f.multiply(mix, claim.denominator))
     covered = f.ZERO
-    for region in leaves.regions:
-        prefix = region.prefix(claim.point)
+    constants = {identity: challenges.constant(identity) for identity in {r.identity for r in leaves.regions}}
+    for region, prefix in zip(leaves.regions, leaves.prefixes(claim.point), strict=True):
         covered = f.add(covered, prefix)
         term = points.term(region.shape, region.piece)
         denominator = f.multiply(mix, prefix)
-        into.add_value(f.multiply(denominator, challenges.constant(region.identity)))
+        into.add_value(f.multiply(denominator, constants[region.identity]))
         power = f.negate(denominator)
         for form in region.forms:
             pull_back(form, term.scaled(power), context, into)
             power = f.multiply(power, challenges.alpha)
         if region.multiplicity is None:
-            into.add_value(f.multiply(prefix, region.piece.mask(claim.point[: region.piece.bits])))
+            into.add_value(f.multiply(prefix, points.mask(region.shape, region.piece)))
         else:
             pull_back(region.multiplicity, term.scaled(f.negate(prefix)), context, into)
     into.add_value(f.multiply(mix, f.subtract(f.ONE, covered)))
@@ -100,6 +109,8 @@ def factor_key(factor: Factor) -> tuple[object, ...]:
         return ("ones", factor.axes, factor.extents)
     if isinstance(factor, Dense):
         return ("dense", factor.axes, factor.extents, factor.values.tobytes())
+    if isinstance(factor, Placed):
+        return ("placed", factor.extents, factor.start, factor_key(relabel(factor.inner, factor.axes)))
     assert isinstance(factor, Sparse)
     return ("sparse", factor.axes, factor.extents, factor.indices.tobytes(), factor.weights.tobytes())
 
@@ -187,15 +198,24 @@ class CommittedClaims:
 
     def weight_at(self, circuit: Circuit, point: Sequence[Extension]) -> Extension:
         """The weights' multilinear extension over the whole commitment."""
-        total = f.ZERO
+        blocks: list[Block] = []
+        weights: list[Extension] = []
+        known: dict[tuple[object, ...], Extension] = {}
         for leaf, term in self.terms:
             layout = circuit.activations if isinstance(leaf, Committed) else circuit.weights
             owner = leaf.column if isinstance(leaf, Committed) else leaf.index
+            name = (leaf.shape, *map(factor_key, term.factors))
             for block in layout.of(owner):
-                part = restrict_to(term, leaf.shape, block.piece.ranges)
-                value = block.piece.evaluate(part, point[: block.piece.bits])
-                total = f.add(total, f.multiply(block.prefix(point), value))
-        return total
+                key = (*name, id(block.piece))
+                value = known.get(key)
+                if value is None:
+                    part = restrict_to(Term(coefficient=f.ONE, factors=term.factors), leaf.shape, block.piece.ranges)
+                    value = known[key] = block.piece.evaluate(part, point[: block.piece.bits])
+                if value != f.ZERO:
+                    blocks.append(block)
+                    weights.append(f.multiply(term.coefficient, value))
+        sides = prefixes([block.offset for block in blocks], [block.piece.bits for block in blocks], point)
+        return karray.element(karray.dot(sides, karray.point_array(weights)))
 
 
 def by_commitment(leaves: Sequence[tuple[Leaf, Term]]) -> tuple[CommittedClaims, CommittedClaims]:

@@ -142,13 +142,6 @@ def commit(values: Words, parameters: CodeParameters) -> Committed:
     return Committed(shape=shape, values=values, codeword=codeword, tree=tree)
 
 
-def next_claim(claim: Extension, at_zero: Extension, leading: Extension, r: Extension) -> Extension:
-    """g(r) for the polynomial of degree 2 with g(0), its leading coefficient, and g(0) + g(1) = claim."""
-    at_one = f.subtract(claim, at_zero)
-    linear = f.subtract(f.subtract(at_one, at_zero), leading)
-    return f.add(at_zero, f.multiply(r, f.add(linear, f.multiply(r, leading))))
-
-
 def combined_columns(committed: Committed, bound: Sequence[Extension]) -> Words:
     """The message's columns added up with the weights eq of the challenges, in the order they were drawn."""
     weights = np.stack([splat(value) for value in f.eq_vector(list(reversed(bound)))])
@@ -304,7 +297,7 @@ def check_weighted(
         nonlocal claim
         at_zero, leading = channel.receive_elements("round", 2)
         challenge = channel.challenge("round")
-        claim = next_claim(claim, at_zero, leading, challenge)
+        claim = f.quadratic(claim, at_zero, leading, challenge)
         bound.append(challenge)
         return challenge
 
@@ -350,14 +343,15 @@ def _check_queries(
         leaves = sorted({place % (1 << short) for place in distinct})
         rows = _receive_leaves(channel, leaves, DEGREE << group, short, layer_cap, parameters, f"layer {number}")
         opened = rows.reshape(len(leaves), 1 << group, DEGREE)
-        where = {leaf: position for position, leaf in enumerate(leaves)}
-        for position, place in enumerate(distinct):
-            entry = opened[where[place % (1 << short)], place >> short]
-            if not np.array_equal(entry, values[position]):
-                raise ProofRejected(f"layer {number} differs from the one before at {place}", check="folding")
+        all_places, all_leaves = np.array(distinct, dtype=np.int64), np.array(leaves, dtype=np.int64)
+        entries = opened[np.searchsorted(all_leaves, all_places & ((1 << short) - 1)), all_places >> short]
+        differing = np.flatnonzero((entries != values).any(axis=1))
+        if len(differing):
+            place = distinct[int(differing[0])]
+            raise ProofRejected(f"layer {number} differs from the one before at {place}", check="folding")
         values = fold_leaves(
             opened,
-            np.array(leaves, dtype=np.int64),
+            all_leaves,
             log_length,
             _words(group_challenges),
             _root_word(log_length, inverse=True),

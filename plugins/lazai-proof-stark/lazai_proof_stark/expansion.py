@@ -74,6 +74,8 @@ def weights_over(layout: Layout, variables: int, claims: CommittedClaims) -> Wor
         owner = leaf.column if isinstance(leaf, Committed) else leaf.index
         for block in layout.of(owner):
             part = restrict_to(term, leaf.shape, block.piece.ranges)
+            if part.coefficient == f.ZERO:
+                continue
             size = 1 << block.piece.bits
             if size >= LANES:
                 target = total[block.offset // LANES : (block.offset + size) // LANES]

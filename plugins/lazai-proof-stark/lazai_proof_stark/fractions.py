@@ -191,22 +191,13 @@ def _check_level(level: int, claim: LeafClaim, channel: Receiver) -> LeafClaim:
         raise ProofRejected("a challenge is zero", check="lookup level")
     inverses = f.invert_all(claim.point)
     bound: list[Extension] = []
-    for z, inverse in zip(reversed(claim.point), reversed(inverses), strict=True):
+    for inverse in reversed(inverses):
         at_zero, leading = channel.receive_elements("round", 2)
         r = channel.challenge("round")
-        value = _after_round(value, z, inverse, at_zero, leading, r)
+        value = f.weighted_quadratic(value, inverse, at_zero, leading, r)
         bound.append(r)
     p0, p1, q0, q1 = channel.receive_elements("children", 4)
     mixed = f.add(p1, f.multiply(mix, q1))
     if f.add(f.multiply(p0, q1), f.multiply(q0, mixed)) != value:
         raise ProofRejected(f"level {level} of the fraction tree does not match its claim", check="lookup level")
     return descend(channel, list(reversed(bound)), p0, p1, q0, q1)
-
-
-def _after_round(
-    value: Extension, z: Extension, inverse: Extension, at_zero: Extension, leading: Extension, r: Extension
-) -> Extension:
-    """H(r) from H(0), the leading coefficient, and (1 - z) H(0) + z H(1) = value."""
-    at_one = f.add(at_zero, f.multiply(f.subtract(value, at_zero), inverse))
-    linear = f.subtract(f.subtract(at_one, at_zero), leading)
-    return f.add(at_zero, f.multiply(r, f.add(linear, f.multiply(r, leading))))

@@ -274,7 +274,7 @@ def make_stacks(products: Sequence[ProductTerm], context: Context) -> list[Stack
 def leaf_fractions(leaves: Leaves, challenges: LookupChallenges, context: Context) -> FractionLeaves:
     """Numerators and denominators of the leaves in regions."""
     used = sum(1 << region.piece.bits for region in leaves.regions)
-    blocks = -(-used // LANES)
+    blocks = max(1, -(-used // LANES))
     p = np.empty(blocks * LANES, dtype=np.uint32)
     q = np.empty((blocks, DEGREE, LANES), dtype=np.uint32)
     p[used:], q[-1] = 0, 0

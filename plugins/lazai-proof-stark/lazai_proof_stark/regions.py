@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from . import scalars as f
-from .circuit.layout import Piece, bits_of
+from .circuit.layout import Piece, bits_of, prefixes
 from .circuit.nodes import Committed, Node, Shape
 from .circuit.relations import Circuit
 from .field import Extension
@@ -34,14 +34,6 @@ class Region:
     multiplicity: Committed | None
     offset: int
 
-    def prefix(self, point: Sequence[Extension]) -> Extension:
-        """eq of the region's high index bits at a point of all leaves."""
-        result = f.ONE
-        for bit in range(self.piece.bits, len(point)):
-            z = point[bit]
-            result = f.multiply(result, z if self.offset >> bit & 1 else f.subtract(f.ONE, z))
-        return result
-
 
 @frozen(kw_only=True, eq=False)
 class Leaves:
@@ -49,6 +41,12 @@ class Leaves:
 
     regions: tuple[Region, ...]
     variables: int
+
+    def prefixes(self, point: Sequence[Extension]) -> list[Extension]:
+        """eq of each region's high index bits at a point of all leaves."""
+        offsets = [region.offset for region in self.regions]
+        found = prefixes(offsets, [region.piece.bits for region in self.regions], point)
+        return [(a, b, c, d, e) for a, b, c, d, e in found.tolist()]
 
 
 def leaves_of(circuit: Circuit) -> Leaves:

@@ -28,7 +28,13 @@ from .field import (
     subtract,
     sum_all,
 )
-from .kernels.canonical import eq_entries, evaluate_entries, multiply_tuples
+from .kernels.canonical import (
+    eq_entries,
+    evaluate_entries,
+    multiply_tuples,
+    quadratic_at,
+    weighted_quadratic_at,
+)
 
 __all__ = [
     "DEGREE",
@@ -51,10 +57,12 @@ __all__ = [
     "multiply_all",
     "negate",
     "power",
+    "quadratic",
     "root_of_unity",
     "scale",
     "subtract",
     "sum_all",
+    "weighted_quadratic",
 ]
 
 
@@ -64,6 +72,20 @@ def multiply(a: Extension, b: Extension) -> Extension:
         return b
     product: Extension = multiply_tuples(a, b)
     return product
+
+
+def quadratic(claim: Extension, at_zero: Extension, leading: Extension, r: Extension) -> Extension:
+    """g(r) for the polynomial of degree 2 with g(0), its leading coefficient, and g(0) + g(1) = claim."""
+    value: Extension = quadratic_at(claim, at_zero, leading, r)
+    return value
+
+
+def weighted_quadratic(
+    claim: Extension, inverse: Extension, at_zero: Extension, leading: Extension, r: Extension
+) -> Extension:
+    """H(r) for H of degree 2 with H(0), its leading coefficient, and (1 - z) H(0) + z H(1) = claim, given 1 / z."""
+    value: Extension = weighted_quadratic_at(claim, inverse, at_zero, leading, r)
+    return value
 
 
 def power(a: Extension, exponent: int) -> Extension:

@@ -141,7 +141,7 @@ def _entries(layout: Layout, claims: CommittedClaims, lowers: _Lowers) -> list[_
             shares = known.get(key)
             if shares is None:
                 part = restrict_to(Term(coefficient=f.ONE, factors=term.factors), leaf.shape, block.piece.ranges)
-                shares = known[key] = _shares_of(part, block, lowers)
+                shares = known[key] = _shares_of(part, block, lowers) if part.coefficient != f.ZERO else []
             entries.append(_Entry(term.coefficient, block.offset >> LOG_WINDOW, shares))
     return entries
 

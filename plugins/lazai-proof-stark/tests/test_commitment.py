@@ -12,7 +12,7 @@ from attrs import evolve
 
 from lazai_core.api.errors import ProofMalformed, ProofRejected
 from lazai_core.api.transcript import Transcript
-from lazai_proof_stark import commitment
+from lazai_proof_stark import commitment, scalars
 from lazai_proof_stark import field as f
 from lazai_proof_stark.commitment import CodeParameters, Committed, Shape, check_weighted, commit, open_weighted
 from lazai_proof_stark.field import DEGREE, Extension, P
@@ -345,7 +345,7 @@ def test_next_claim_is_the_polynomial_of_degree_two() -> None:
         return f.add(c[0], f.multiply(x, f.add(c[1], f.multiply(x, c[2]))))  # type: ignore[arg-type]
 
     claim = f.add(at(f.ZERO), at(f.ONE))
-    assert commitment.next_claim(claim, at(f.ZERO), c[2], c[3]) == at(c[3])  # type: ignore[arg-type]
+    assert scalars.quadratic(claim, at(f.ZERO), c[2], c[3]) == at(c[3])  # type: ignore[arg-type]
 
 
 def test_shapes_and_sizes() -> None:

@@ -60,7 +60,7 @@ class Eq(Factor):
 
     def dense(self) -> KArray:
         """All entries, shape `[count, 5]`."""
-        return karray.eq_vector(self.point, self.start + self.count)[self.start :]
+        return _eq_entries(self.point, self.start, self.count)
 
     def at(self, point: Sequence[Extension]) -> Extension:
         """The multilinear extension, in short where there is a closed form."""
@@ -82,6 +82,13 @@ class Eq(Factor):
         end, offset = _index_sum(self.point, self.start + self.count), base_field.scale(self.sum(), self.start)
         begin = _index_sum(self.point, self.start) if self.start else ZERO
         return base_field.subtract(base_field.subtract(end, begin), offset)
+
+
+@lru_cache(maxsize=32)
+def _eq_entries(point: tuple[Extension, ...], start: int, count: int) -> KArray:
+    entries = karray.eq_vector(point, start + count)[start:]
+    entries.setflags(write=False)
+    return entries
 
 
 @frozen(kw_only=True, eq=False)
@@ -142,6 +149,37 @@ class Sparse(Factor):
 
 
 @frozen(kw_only=True, eq=False)
+class Placed(Factor):
+    """A vector along one axis, at the indices from `start` on; zero before and behind."""
+
+    inner: Factor = field(repr=False)
+    start: int
+
+    @property
+    def end(self) -> int:
+        """The first index behind it."""
+        return self.start + self.inner.count
+
+    def dense(self) -> KArray:
+        """All entries, shape `[count, 5]`."""
+        values = np.zeros((self.count, base_field.DEGREE), dtype=np.int64)
+        values[self.start : self.end] = self.inner.dense()
+        return values
+
+    def at(self, point: Sequence[Extension]) -> Extension:
+        """The multilinear extension, in short where the vector lies at a multiple of its padded length."""
+        bits = (self.inner.count - 1).bit_length()
+        if self.start & ((1 << bits) - 1):
+            return super().at(point)
+        sides = [z if self.start >> bits >> i & 1 else base_field.subtract(ONE, z) for i, z in enumerate(point[bits:])]
+        return base_field.multiply_all([self.inner.at(point[:bits]), *sides])
+
+    def sum(self) -> Extension:
+        """Sum of the entries."""
+        return self.inner.sum()
+
+
+@frozen(kw_only=True, eq=False)
 class Term:
     """coefficient * product of factors."""
 
@@ -150,7 +188,7 @@ class Term:
 
     def scaled(self, factor: Extension) -> Term:
         """The term times an element of K."""
-        return evolve(self, coefficient=base_field.multiply(self.coefficient, factor))
+        return Term(coefficient=base_field.multiply(self.coefficient, factor), factors=self.factors)
 
     def sum(self) -> Extension:
         """Its value on the tensor of ones."""

@@ -13,16 +13,25 @@ from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
 
+import numpy as np
 from attrs import frozen
 
-from ..scalars import ONE, Extension, multiply, multiply_all, subtract
+from ..kernels.canonical import prefix_entries
+from ..scalars import ONE, ZERO, Extension, multiply, multiply_all, subtract
 from . import karray
-from .functional import Eq, Factor, Ones, Sparse, Term, merged, put
+from .functional import Eq, Factor, Ones, Placed, Sparse, Term, merged, put, relabel
 from .nodes import Shape
 
 PIECES_MAX = 6
 CUT_EXTENT_MIN = 5
 CUT_CELLS_MIN = 1 << 11
+
+
+def prefixes(offsets: Sequence[int], bits: Sequence[int], point: Sequence[Extension]) -> karray.KArray:
+    """For aligned runs of 2^bits cells at these offsets, eq of their high index bits at a point: `[n, 5]`."""
+    places = np.array([offsets, bits], dtype=np.int64).reshape(2, -1)
+    found: karray.KArray = prefix_entries(places[0], places[1], karray.point_array(point))
+    return found
 
 
 def bits_of(count: int) -> int:
@@ -38,19 +47,19 @@ class Group:
     bits: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Piece:
     """A box of a tensor: (start, length) an axis, and its padded groups."""
 
     ranges: tuple[tuple[int, int], ...]
     groups: tuple[Group, ...]
 
-    @property
+    @cached_property
     def extents(self) -> Shape:
         """Extents of the box."""
         return tuple(length for _, length in self.ranges)
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """log2 of the padded cells."""
         return sum(group.bits for group in self.groups)
@@ -137,6 +146,11 @@ def evaluate(
     term: Term, extents: Shape, groups: Sequence[Group], coordinates: Sequence[Sequence[Extension]]
 ) -> Extension:
     """A term's weights as a multilinear polynomial over padded groups, at a point given group by group."""
+    if term.coefficient == ZERO:
+        return ZERO
+    direct = _group_by_group(term, extents, groups, coordinates)
+    if direct is not None:
+        return direct
     result = term.coefficient
     left = list(zip(groups, coordinates, strict=True))
     while left:
@@ -151,6 +165,27 @@ def evaluate(
             left = [entry for entry in left if all(entry is not other for other in joined)]
         result = multiply(result, _component(extents, members, factors))
     return result
+
+
+def _group_by_group(
+    term: Term, extents: Shape, groups: Sequence[Group], coordinates: Sequence[Sequence[Extension]]
+) -> Extension | None:
+    """`evaluate` where each factor covers one group: nearly all terms; None for the others."""
+    factors = {factor.axes: factor for factor in term.factors}
+    result = term.coefficient
+    for group, point in zip(groups, coordinates, strict=True):
+        factor = factors.pop(group.axes, None)
+        if factor is None:
+            wide = tuple(axis for axis in group.axes if extents[axis] > 1)
+            if wide:
+                factor = factors.pop(wide, None)
+                if factor is None:
+                    return None
+        if factor is None:
+            result = multiply_all([result, *(subtract(ONE, z) for z in point)])
+        else:
+            result = multiply(result, factor.at(point))
+    return None if factors else result
 
 
 def _component(
@@ -177,25 +212,33 @@ def restrict(term: Term, axis: int, start: int, length: int, extent: int) -> Ter
     """The term on a range of one axis (of extent `extent`)."""
     if (start, length) == (0, extent):
         return term
-    touched = term.touching([axis])
-    rest = term.without(touched)
-    (factor,) = touched
+    (factor,) = (factor for factor in term.factors if axis in factor.axes)
+    rest = tuple(other for other in term.factors if other is not factor)
     if isinstance(factor, Ones) and factor.axes == (axis,):
-        if length == 1:
-            return Term(coefficient=term.coefficient, factors=rest)
-        return Term(coefficient=term.coefficient, factors=(*rest, Ones(axes=(axis,), extents=(length,))))
+        return Term(coefficient=term.coefficient, factors=(*rest, *_ones(axis, length)))
     if isinstance(factor, Eq) and factor.axes == (axis,):
         return _restrict_eq(term, factor, rest, factor.start + start, length)
+    if isinstance(factor, Placed) and factor.start >= start and factor.end <= start + length:
+        if (factor.start, factor.end) == (start, start + length):
+            return Term(coefficient=term.coefficient, factors=(*rest, relabel(factor.inner, (axis,))))
+        placed = Placed(axes=(axis,), extents=(length,), inner=factor.inner, start=factor.start - start)
+        return Term(coefficient=term.coefficient, factors=(*rest, placed))
+    if isinstance(factor, Placed) and (factor.end <= start or factor.start >= start + length):
+        return Term(coefficient=ZERO, factors=(*rest, *_ones(axis, length)))
     if isinstance(factor, Sparse) and factor.axes == (axis,) and length > 1:
         kept = (factor.indices >= start) & (factor.indices < start + length)
-        part = Sparse(
+        few = Sparse(
             axes=(axis,), extents=(length,), indices=factor.indices[kept] - start, weights=factor.weights[kept]
         )
-        return Term(coefficient=term.coefficient, factors=(*rest, part))
+        return Term(coefficient=term.coefficient, factors=(*rest, few))
     values = factor.dense().reshape(*factor.extents, 5)
     index = [slice(None)] * values.ndim
     index[factor.axes.index(axis)] = slice(start, start + length)
     return put(rest, term.coefficient, values[tuple(index)], factor.axes)
+
+
+def _ones(axis: int, length: int) -> tuple[Factor, ...]:
+    return (Ones(axes=(axis,), extents=(length,)),) if length > 1 else ()
 
 
 def _restrict_eq(term: Term, factor: Eq, rest: tuple[Factor, ...], start: int, length: int) -> Term:
@@ -211,9 +254,12 @@ def _restrict_eq(term: Term, factor: Eq, rest: tuple[Factor, ...], start: int, l
 
 
 def restrict_to(term: Term, shape: Shape, ranges: Sequence[tuple[int, int]]) -> Term:
-    """The term on a box."""
+    """The term on a box; without factors where it is zero there."""
     for axis, (start, length) in enumerate(ranges):
-        term = restrict(term, axis, start, length, shape[axis])
+        if length != shape[axis]:
+            term = restrict(term, axis, start, length, shape[axis])
+            if term.coefficient == ZERO:
+                return Term(coefficient=ZERO, factors=())
     return term
 
 

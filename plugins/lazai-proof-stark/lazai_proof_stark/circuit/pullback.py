@@ -20,7 +20,7 @@ from .. import scalars as base_field
 from ..field import DEGREE, ONE, ZERO, Extension, P
 from . import karray
 from .algebra import runs as axis_runs
-from .functional import Dense, Eq, Factor, Ones, Sparse, Term, merged, put, relabel
+from .functional import Dense, Eq, Factor, Ones, Placed, Sparse, Term, merged, put, relabel
 from .layout import bits_of, restrict, split_eq
 from .nodes import (
     Arange,
@@ -69,6 +69,17 @@ class Pulled:
         self.leaves: list[tuple[Committed | Constant, Term]] = []
         self.products: list[tuple[Product, Term]] = []
 
+        self._sums: dict[int, tuple[tuple[Factor, ...], Extension]] = {}
+
+    def sum(self, term: Term) -> Extension:
+        """The term's value on the tensor of ones; terms that share their factors cost one multiplication each."""
+        # By identity: the entry keeps the factors alive while their name is in use.
+        known = self._sums.get(id(term.factors))
+        if known is None:
+            known = (term.factors, Term(coefficient=ONE, factors=term.factors).sum())
+            self._sums[id(term.factors)] = known
+        return base_field.multiply(known[1], term.coefficient)
+
     def add_value(self, value: Extension) -> None:
         """Add to the public part."""
         self.value = base_field.add(self.value, value)
@@ -87,13 +98,13 @@ def pull_back(node: Node, term: Term, context: Context, into: Pulled | None = No
         elif isinstance(node, Arange):
             (index_sum,) = [f.index_sum() for f in term.factors] or [ZERO]
             into.add_value(base_field.multiply(term.coefficient, index_sum))
-            into.add_value(base_field.scale(term.sum(), node.start))
+            into.add_value(base_field.scale(into.sum(term), node.start))
         elif isinstance(node, Public | Inside):
             into.add_value(term.apply(context.values.array(node)))
         elif isinstance(node, Sum):
             if any(node.constant):
-                into.add_value(base_field.multiply(at_chi(node.constant, context.chi), term.sum()))
-            stack += [(part, term.scaled(at_chi(c, context.chi))) for c, part in node.parts]
+                into.add_value(base_field.multiply(at_chi(node.constant, context.chi), into.sum(term)))
+            stack += [(part, term if c == (1,) else term.scaled(at_chi(c, context.chi))) for c, part in node.parts]
         elif isinstance(node, Concat):
             stack += _concat(node, term)
         else:
@@ -104,6 +115,8 @@ def pull_back(node: Node, term: Term, context: Context, into: Pulled | None = No
 
 def at_chi(polynomial: Polynomial, chi: Extension) -> Extension:
     """A polynomial at the challenge."""
+    if len(polynomial) == 1:
+        return base_field.lift(polynomial[0])
     result = ZERO
     for coefficient in reversed(polynomial):
         result = base_field.add(base_field.multiply(result, chi), base_field.lift(coefficient))
@@ -284,7 +297,7 @@ def _regroup(touched: list[Factor], new: list[int], old: list[int], shape: Shape
     extents = tuple(source[axis] for axis in old)
     if len(touched) == 1 and touched[0].axes == tuple(new):
         moved = relabel(touched[0], old)
-        if isinstance(moved, Eq) and len(old) == 1:
+        if isinstance(moved, Eq | Placed) and len(old) == 1:
             return [moved]
         if isinstance(moved, Eq) and moved.start == 0:
             return split_eq(Eq(axes=tuple(old), extents=extents, point=moved.point))
@@ -319,7 +332,13 @@ def _joined_eq(touched: list[Factor], new: list[int], shape: Shape) -> tuple[Ext
 def spread(term: Term, shape: Shape, ranges: Sequence[tuple[int, int]]) -> Term:
     """A functional of a box as one of the whole tensor."""
     for axis, (start, length) in enumerate(ranges):
-        if length != shape[axis]:
+        if length == shape[axis]:
+            continue
+        touched = term.touching([axis])
+        if len(touched) == 1 and touched[0].axes == (axis,):
+            placed = Placed(axes=(axis,), extents=(shape[axis],), inner=touched[0], start=start)
+            term = Term(coefficient=term.coefficient, factors=(*term.without(touched), placed))
+        else:
             term = _embed(term, axis, start + np.arange(length), shape[axis])
     return term
 

@@ -91,6 +91,24 @@ def eq_entries(point, extent):
 
 
 @njit(cache=True, nogil=True)
+def prefix_entries(offsets, bits, point):
+    """For each i the product over bits b from bits[i] of point[b] or 1 - point[b], as bit b of offsets[i] says."""
+    out = np.zeros((offsets.shape[0], 5), np.int64)
+    other = np.zeros(5, np.int64)
+    for i in range(offsets.shape[0]):
+        out[i, 0] = 1
+        for bit in range(bits[i], point.shape[0]):
+            if (offsets[i] >> bit) & 1:
+                _product_into(out[i], point[bit], out[i])
+            else:
+                for c in range(5):
+                    other[c] = (_P - point[bit, c]) % _P
+                other[0] = (other[0] + 1) % _P
+                _product_into(out[i], other, out[i])
+    return out
+
+
+@njit(cache=True, nogil=True)
 def evaluate_entries(values, point):
     """The multilinear extension of `[n, 5]`, filled up with zeros, at a point `[k, 5]`: `[5]`."""
     size = 1 << point.shape[0]
@@ -125,3 +143,56 @@ def multiply_tuples(a, b):
     u = (np.uint64(a[0]), np.uint64(a[1]), np.uint64(a[2]), np.uint64(a[3]), np.uint64(a[4]))
     v = (np.uint64(b[0]), np.uint64(b[1]), np.uint64(b[2]), np.uint64(b[3]), np.uint64(b[4]))
     return _product(u[0], u[1], u[2], u[3], u[4], v[0], v[1], v[2], v[3], v[4])
+
+
+@njit(inline="always")
+def _words(a):
+    return np.uint64(a[0]), np.uint64(a[1]), np.uint64(a[2]), np.uint64(a[3]), np.uint64(a[4])
+
+
+@njit(inline="always")
+def _times(u, v):
+    return _product(u[0], u[1], u[2], u[3], u[4], v[0], v[1], v[2], v[3], v[4])
+
+
+@njit(inline="always")
+def _plus(u, v):
+    return (
+        (u[0] + v[0]) % _UP,
+        (u[1] + v[1]) % _UP,
+        (u[2] + v[2]) % _UP,
+        (u[3] + v[3]) % _UP,
+        (u[4] + v[4]) % _UP,
+    )
+
+
+@njit(inline="always")
+def _minus(u, v):
+    return (
+        (u[0] + _UP - v[0]) % _UP,
+        (u[1] + _UP - v[1]) % _UP,
+        (u[2] + _UP - v[2]) % _UP,
+        (u[3] + _UP - v[3]) % _UP,
+        (u[4] + _UP - v[4]) % _UP,
+    )
+
+
+@njit(inline="always")
+def _quadratic(at_zero, at_one, leading, r):
+    linear = _minus(_minus(at_one, at_zero), leading)
+    return _plus(at_zero, _times(r, _plus(linear, _times(r, leading))))
+
+
+@njit(cache=True)
+def quadratic_at(claim, at_zero, leading, r):
+    """g(r) of degree 2 from g(0), its leading coefficient and g(0) + g(1) = claim; tuples of canonical integers."""
+    zero = _words(at_zero)
+    return _quadratic(zero, _minus(_words(claim), zero), _words(leading), _words(r))
+
+
+@njit(cache=True)
+def weighted_quadratic_at(claim, inverse, at_zero, leading, r):
+    """H(r) of degree 2 from H(0), its leading coefficient and (1 - z) H(0) + z H(1) = claim, given 1 / z."""
+    zero = _words(at_zero)
+    at_one = _plus(zero, _times(_minus(_words(claim), zero), _words(inverse)))
+    return _quadratic(zero, at_one, _words(leading), _words(r))
