@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .errors import BadSignature
 from .types import Address, Hash32
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 SIGNATURE_BYTES = 65
+SIGNERS_REMEMBERED_MAX = 8192
 
 
 def keccak256(data: bytes) -> Hash32:
@@ -33,11 +36,14 @@ def sign_digest(digest: bytes, private_key: bytes) -> bytes:
     return signature[:64] + bytes([27 + signature[64]])
 
 
+@lru_cache(maxsize=SIGNERS_REMEMBERED_MAX)
 def recover_address(digest: bytes, signature: bytes) -> Address:
     """Address that signed `digest`.
 
     Exactly one byte string is a valid signature of a key over a digest under this rule set: 65 bytes, v in
     {27, 28}, s in the lower half (EIP-2). Raises BadSignature otherwise.
+
+    Remembered: a vote is looked at when it comes, when it is counted, and in each certificate that holds it.
     """
     from coincurve import PublicKey
 

@@ -68,7 +68,7 @@ class Checks:
         if effect.validator not in self._guilty:
             raise Violation(f"an honest validator is accused of {effect.kind}")
         try:
-            found = self._engine.verify_evidence(effect.evidence, lambda height: self._shape.validators(), CHAIN_ID)
+            found = self._engine.verify_evidence(effect.evidence, self._referee.validators, CHAIN_ID)
         except ConsensusFault as error:
             raise Violation(f"the evidence of {effect.kind} proves nothing: {error}") from error
         if (found.validator, found.kind) != (effect.validator, effect.kind):
@@ -118,7 +118,7 @@ class Checks:
         referee = self._referee
         try:
             decoded = Certificate.decode(certificate)
-            self._engine.verify_certificate(decoded, self._shape.validators(), CHAIN_ID)
+            self._engine.verify_certificate(decoded, referee.validators(block.height), CHAIN_ID)
             executed = referee.check_block(block)
         except (InvalidBlock, ConsensusFault, EncodingError) as error:
             raise Violation(f"block {block.height} was decided and is not valid: {error}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from typing import Any, TypeVar
 
@@ -104,7 +105,8 @@ def run_virtual(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             return loop.run_until_complete(main)
         except Stuck:
             main.cancel()
-            loop.run_until_complete(asyncio.wait([main]))
+            with suppress(asyncio.CancelledError):
+                loop.run_until_complete(main)
             raise
     finally:
         asyncio.set_event_loop(None)

@@ -21,19 +21,23 @@ from lazai_core.api.consensus import (
     Validator,
     ValidatorsAt,
 )
+from lazai_core.api.errors import InvalidTransaction
 from lazai_core.api.job import ComputeJob
 from lazai_core.api.network import PeerId
 from lazai_core.api.precompile import BlockSummary
 from lazai_core.builtin.flat_gas import FlatGasPolicy
 from lazai_core.builtin.precompiles.ai_call import build_ai_call
+from lazai_core.chain.transaction import Transaction
 from lazai_core.lazvm.vm import LazVM
 from lazai_core.runtime.block_checks import BlockChecks
 from lazai_core.runtime.block_timing import BlockTiming
 from lazai_core.runtime.builder import Builder
 from lazai_core.runtime.commit import Committer
 from lazai_core.runtime.consensus_host import ConsensusHost, HostParts
+from lazai_core.runtime.evidence import EvidencePool
 from lazai_core.runtime.execution import BoundedThreads
 from lazai_core.runtime.gossip import Gossip
+from lazai_core.runtime.gossip.pools import PoolTransactions
 from lazai_core.runtime.index import SettlementIndex
 from lazai_core.runtime.jobs import ContractJobs
 from lazai_core.runtime.last_sign import LastSigned, MessageSigner
@@ -53,6 +57,7 @@ from .byzantine import Behaviour, HidingPort, SpoilingTiming, quiet
 from .chain import (
     CHAIN_ID,
     START_SECONDS,
+    Executions,
     MakeEngine,
     Shape,
     chain_parameters_of,
@@ -184,11 +189,13 @@ class SimulatedNode:
         clock: SimulatedClock,
         random: Random,
         watcher: Watcher,
+        executions: Executions,
     ) -> None:
         self.index, self.number, self.behaviour = index, number, behaviour
         self.identity = WatchedIdentity(identity(number), self, watcher)
         self.rooms: Rooms | None = None
         self.lives = 0
+        self._executions = executions
         self._main: asyncio.Task[None] | None = None
         self._shape, self._options, self._make_engine = shape, options, make_engine
         self._network, self._clock, self._random, self._watcher = network, clock, random, watcher
@@ -257,10 +264,12 @@ class SimulatedNode:
     def _build(self, life: Life) -> Rooms:
         engine = WatchedEngine(self._make_engine(self.identity, self._shape), self, self._watcher)
         vm = open_machine(self._shape, self.store, engine)
+        vm.executions = self._executions
         index = SettlementIndex(store=PrefixedStore(self.store, b"p/index/"), history=vm.history, chain_id=CHAIN_ID)
         index.catch_up()
         mempool, execution = Mempool(self._options), self._threads("execution")
-        timing = self._timing(vm, mempool, execution)
+        evidence = EvidencePool(vm)
+        timing = self._timing(vm, mempool, execution, evidence)
         committer = self._committer(vm, mempool, execution, index)
         signer = MessageSigner(self.identity, LastSigned(self.sign_disk, SIGN_FILE, genesis_of(self._shape).hash))
         host = ConsensusHost(
@@ -275,8 +284,11 @@ class SimulatedNode:
                 wal=WriteAheadLog(self.wal_disk),
                 signer=signer,
                 address=self.identity.address,
+                evidence=evidence,
             )
         )
+        transactions = PoolTransactions(mempool)
+        transactions.admit_with(lambda transaction: _admit(vm, mempool, transaction))
         transport = self._network.attach(PeerId(self.identity.address))
         gossip = Gossip(
             transport=transport,
@@ -284,12 +296,16 @@ class SimulatedNode:
             chain=vm,
             engine=engine,
             rng=SeededRng(self._random.getrandbits(64)),
+            transactions=transactions,
+            evidence=evidence,
         )
         gossip.host = HidingPort(host) if self.behaviour is Behaviour.WITHHOLDING else host
         host.connect(quiet(self.behaviour, gossip))
         return Rooms(vm=vm, mempool=mempool, host=host, gossip=gossip, transport=transport, life=life)
 
-    def _timing(self, vm: LazVM, mempool: Mempool, execution: BoundedThreads) -> BlockTiming:
+    def _timing(
+        self, vm: LazVM, mempool: Mempool, execution: BoundedThreads, evidence: EvidencePool
+    ) -> BlockTiming:
         policy = FlatGasPolicy()
         pricing = Pricing(vm=vm, gas_policy=policy, ai_call=build_ai_call(policy, chain_parameters_of(self._shape)))
         builder = Builder(
@@ -300,6 +316,7 @@ class SimulatedNode:
             records=self._records(),
             orchestrator=_NoJobs(),
             signer=CallSigner(vm=vm, pricing=pricing, identity=self.identity),
+            evidence=evidence,
             node=self.identity.address,
         )
         kind = SpoilingTiming if self.behaviour is Behaviour.INVALID else BlockTiming
@@ -327,8 +344,20 @@ class SimulatedNode:
             observe=lambda summary: self._watcher.committed(self, summary),
         )
 
-    def submit(self, transaction: WalletTransaction) -> None:
-        """Take a wallet's transaction in, if the node is up and it is new there."""
-        if self.rooms is not None and self.rooms.mempool.get(transaction.work_id) is None:
-            self.rooms.mempool.add(transaction)
-            self.rooms.mempool.mark_ready(transaction)
+    def submit(self, transaction: Transaction) -> None:
+        """Take a wallet's transaction in, if the node is up. Raises Busy or InvalidTransaction."""
+        if self.rooms is not None:
+            _admit(self.rooms.vm, self.rooms.mempool, transaction)
+
+
+def _admit(vm: LazVM, mempool: Mempool, transaction: Transaction) -> None:
+    """The door for payments, from wallets and from peers: nothing on this chain needs records."""
+    if mempool.get(transaction.hash) is not None:
+        return
+    if transaction.nonce < vm.state().nonce(transaction.sender):
+        raise InvalidTransaction(f"nonce {transaction.nonce} was used")
+    work = WalletTransaction(
+        work_id=transaction.hash, sender=transaction.sender, size_bytes=len(transaction.raw), transaction=transaction
+    )
+    mempool.add(work)
+    mempool.mark_ready(work)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Any
@@ -22,11 +23,10 @@ from lazai_core.api.needs import NodeIdentity
 from lazai_core.api.network import Envelope, PeerId
 from lazai_core.api.precompile import BlockSummary
 from lazai_core.runtime.options import RuntimeOptions
-from lazai_core.runtime.work import WalletTransaction
 from lazai_core.testing.network import SimulatedNetwork, SimulatedTransport
 
 from .byzantine import FAULTY, Behaviour
-from .chain import WALLETS, Shape, accounts, build_engine, identity, transfer
+from .chain import WALLETS, Executions, Shape, accounts, build_engine, identity, transfer
 from .checks import Checks, Violation
 from .disk import PowerLoss, full_disk
 from .loop import LIFE, VirtualLoop, run_virtual
@@ -36,6 +36,7 @@ FAULTS_S = 3.0
 QUIET_S = 120.0
 HEIGHTS_AFTER = 2
 POLL_S = 0.05
+REPEAT_ONE_IN = 4
 ENGINE_MS: Mapping[str, int] = {
     "propose_ms": 400,
     "propose_growth_ms": 150,
@@ -89,6 +90,7 @@ class Simulation:
         self._loop: VirtualLoop
         self._network: SimulatedNetwork
         self._checks: Checks
+        self._executions: Executions
         self._failing: set[int] = set()
         self._nonces = [0] * WALLETS
         self._violation: BaseException | None = None
@@ -122,6 +124,7 @@ class Simulation:
         )
         if plan.traced:
             self._network.watch = self._note
+        self._executions = Executions(self.random, REPEAT_ONE_IN)
         self._make_nodes()
         if not plan.calm:
             self._plan_faults()
@@ -154,6 +157,7 @@ class Simulation:
             clock=SimulatedClock(self._loop, offset_ms, rate),
             random=random,
             watcher=self,
+            executions=self._executions,
         )
 
     def _engine(self, who: NodeIdentity, shape: Shape) -> ConsensusEngine:
@@ -298,15 +302,9 @@ class Simulation:
         everybody = accounts(self.plan.shape)
         signed = transfer(wallet, self._nonces[wallet], random.choice(everybody), random.randrange(10**17))
         self._nonces[wallet] += 1
-        for node in self.nodes:
-            if random.randrange(4):
-                work = WalletTransaction(
-                    work_id=signed.hash, sender=signed.sender, size_bytes=len(signed.raw), transaction=signed
-                )
-                try:
-                    node.submit(work)
-                except (Busy, InvalidTransaction):
-                    continue
+        # The wallet may be behind what this node knows; it sends to another one the next time.
+        with suppress(Busy, InvalidTransaction):
+            random.choice(self.nodes).submit(signed)
         self._later(random.uniform(0.05, 0.4), self._pay)
 
     # What nodes do.
