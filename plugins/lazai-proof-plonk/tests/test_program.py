@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from copy import copy
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from lazai_core.api.compute import CancelToken
 from lazai_core.api.encoding import Writer
@@ -17,14 +20,16 @@ from lazai_core.exact.codec import decode_inputs
 from lazai_core.testing.rng import SeededRng
 from lazai_core.testing.sample import Fill, Sample, SampleBuilder, finish, make_claim
 from lazai_core.testing.samples import attention, convolution, perceptron, perceptron_batch, token_mixer
-from lazai_proof_plonk.circuit import violations
+from lazai_proof_plonk.circuit import Builder, violations
 from lazai_proof_plonk.model_key import read_model_key, write_model_key
 from lazai_proof_plonk.options import PlonkOptions
 from lazai_proof_plonk.parameters import ORDER
+from lazai_proof_plonk.program.cells import Cell
 from lazai_proof_plonk.program.compile_program import compile_program
 from lazai_proof_plonk.program.estimate import estimated_rows, unsupported_reason
+from lazai_proof_plonk.program.normal import inverse_root, reciprocal
 from lazai_proof_plonk.program.operation_names import SUPPORTED
-from lazai_proof_plonk.program.operations import OPERATIONS
+from lazai_proof_plonk.program.registry import OPERATIONS
 from lazai_proof_plonk.system import PlonkProofSystem
 from lazai_proof_plonk.system_verify import public_values
 
@@ -85,12 +90,71 @@ def test_circuits_compute_what_programs_do(sample: Sample) -> None:
         assert tuple(values[variable] for variable in compiled.builder.public) == expected
 
 
-def test_no_second_output_is_accepted() -> None:
+SYMBOLIC = [
+    (perceptron_batch(), (1, 4)),
+    (token_mixer(), (2, 3)),
+    (attention(), (1, 3)),
+    (attention(causal=False), (2,)),
+]
+
+
+@pytest.mark.parametrize(("sample", "dims"), SYMBOLIC, ids=lambda value: getattr(value, "name", ""))
+def test_circuits_of_each_size_compute_what_programs_do(sample: Sample, dims: tuple[int, ...]) -> None:
+    program = sample.model.program
+    for dim_value in dims:
+        compiled = compile_program(program, sample.model, dim_value=dim_value)
+        assert len(compiled.builder.gates) <= estimated_rows(BoundProgram(program=program, dim_value=dim_value))
+        for seed, fill in enumerate((Fill.RANDOM, Fill.LOW, Fill.HIGH, Fill.ENDS)):
+            job_input = sample.job_input(seed=seed, fill=fill, dim_value=dim_value)
+            values = compiled.solve(job_input)
+            assert violations(compiled.builder, values) == []
+            bound, arrays = decode_inputs(program, job_input)
+            expected = public_values(bound, arrays, sample.run(job_input).output_bytes())
+            assert tuple(values[variable] for variable in compiled.builder.public) == expected
+    with pytest.raises(InvalidInput, match="the circuit is of dimension"):
+        compiled.solve(sample.job_input(dim_value=dims[-1] + 1))
+
+
+def test_roots_and_reciprocals_have_one_value() -> None:
+    # Row 13: the advice of layer_norm and softmax, moved by one, by two, negated, and by what wraps around the field.
+    for name, function, value, right in (
+        ("root", inverse_root, 7, isqrt(1000 // 7)),
+        ("root", inverse_root, 1, isqrt(1000)),
+        ("root", inverse_root, 1000, 1),
+        ("root", inverse_root, 1001, 0),
+        ("reciprocal", reciprocal, 7, 142),
+        ("reciprocal", reciprocal, 1000, 1),
+        ("reciprocal", reciprocal, 1999, 0),
+    ):
+        builder = Builder()
+        wire = builder.input("x")
+        found = function(builder, 1000, Cell(wire, 1, 1999))
+        honest = builder.solve({"x": value})
+        assert violations(builder, honest) == []
+        assert honest[found.wire.variable] == right, name
+        for other in (right + 1, right - 1, right + 2, -right - 1, 1000 * pow(value, -1, ORDER), ORDER // 2):
+            if other % ORDER != right:
+                # Everything after the advice is computed again from the false value.
+                forged = solved_with(builder, {"x": value}, found.wire.variable, other % ORDER)
+                assert violations(builder, forged), (name, value, other)
+
+
+def solved_with(builder: Builder, inputs: dict[str, int], variable: int, value: int) -> list[int]:
+    hints = list(builder._hints)
+    place = next(at for at, (_, _, first, _) in enumerate(hints) if first == variable)
+    builder._hints[place] = (lambda *_: value, hints[place][1], variable, 1)
+    try:
+        return builder.solve(inputs)
+    finally:
+        builder._hints[:] = hints
+
+
+@pytest.mark.parametrize(("sample", "dim_value"), [(all_operations(), 0), (attention(), 2)], ids=["all", "attention"])
+def test_no_second_output_is_accepted(sample: Sample, dim_value: int) -> None:
     # Row 12: change computed wires at random; whenever all gates hold, the public values are still the same.
-    sample = all_operations()
-    compiled = compile_program(sample.model.program, sample.model)
+    compiled = compile_program(sample.model.program, sample.model, dim_value=dim_value)
     builder = compiled.builder
-    honest = compiled.solve(sample.job_input(seed=1))
+    honest = compiled.solve(sample.job_input(seed=1, dim_value=dim_value or None))
     source = random.Random(5)
     inputs = {variable for _, variable in builder.inputs}
     outputs = [variable for variable in builder.public if variable not in inputs]
@@ -108,18 +172,13 @@ def test_what_has_no_circuit_is_named() -> None:
     assert "symbolic dimension batch" in unsupported_reason(perceptron_batch().model.program, ROWS_MAX)
     assert unsupported_reason(perceptron_batch().model.program, ROWS_MAX, (1, 2)) == ""
     assert "batch is never 99" in unsupported_reason(perceptron_batch().model.program, ROWS_MAX, (1, 99))
-    assert "symbolic" in unsupported_reason(attention().model.program, ROWS_MAX)
-    assert "symbolic" in unsupported_reason(token_mixer().model.program, ROWS_MAX)
     assert "rows, 100 are allowed" in unsupported_reason(perceptron().model.program, 100)
-    builder = SampleBuilder(1)
-    x = builder.input("x", DType.INT8, (1, 4))
-    gain, bias = builder.constant([1000] * 4, DType.INT16), builder.constant([0] * 4, DType.INT32)
-    attributes = {"dtype": 1, "epsilon": 1, "high": 127, "low": -128, "precision": 12, "shift_normal": 4}
-    normal = builder.apply("layer_norm", [x, gain, bias], attributes | {"shift_out": 7, "subtract_mean": 1})
-    sample = finish("norm", builder, y=normal)
-    assert unsupported_reason(sample.model.program, ROWS_MAX) == "operation 0 (layer_norm) has no circuit"
-    with pytest.raises(UnsupportedProgram, match="layer_norm"):
-        compile_program(sample.model.program, sample.model)
+    unknown = evolve(perceptron().model.program.ops[0], kind="sort")
+    program = perceptron().model.program
+    object.__setattr__(unnamed := copy(program), "ops", (unknown, *program.ops[1:]))
+    assert unsupported_reason(unnamed, ROWS_MAX) == "operation 0 (sort) has no circuit"
+    with pytest.raises(UnsupportedProgram, match="sort"):
+        compile_program(unnamed, perceptron().model)
 
 
 def test_the_list_of_operations_is_the_table_of_operations() -> None:
@@ -166,6 +225,18 @@ def test_a_symbolic_dimension_is_proved_at_the_sizes_that_are_named() -> None:
         system.prove(key, two.statement, two.trace, SeededRng(0), CancelToken())
     with pytest.raises(ProofRejected, match="no circuit of dimension 2"):
         system.verify(key.verifying_key, two.statement, proofs[1], AcceptancePolicy())
+
+
+def test_an_attention_block_is_proved() -> None:
+    sample = attention()
+    system = PlonkProofSystem(PlonkOptions(setup="insecure-test", dim_values=(2,)))
+    key = system.prepare(sample.model.program, sample.model)
+    claim = make_claim(sample, proof_system="plonk", dim_value=2)
+    proof = system.prove(key, claim.statement, claim.trace, SeededRng(0), CancelToken())
+    system.verify(key.verifying_key, claim.statement, proof, AcceptancePolicy())
+    other = make_claim(sample, proof_system="plonk", dim_value=2, seed=1)
+    with pytest.raises(ProofRejected, match="pairing"):
+        system.verify(key.verifying_key, other.statement, proof, AcceptancePolicy())
 
 
 def test_keys_of_several_circuits_have_one_form() -> None:

@@ -15,7 +15,8 @@ from ..circuit.lay_out import native_circuit
 from ..native_circuit import NativeCircuit
 from .cells import Cell, Tensor, constant_cell, tensor
 from .estimate import estimated_rows, unsupported_reason
-from .operations import OPERATIONS, Context
+from .operations import Context
+from .registry import OPERATIONS
 
 ROWS_MAX = 1 << 18
 TABLE_ROWS_MIN = 1400

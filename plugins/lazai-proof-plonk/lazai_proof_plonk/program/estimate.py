@@ -9,6 +9,8 @@ from lazai_core.api.program import BoundProgram, Program
 
 from .operation_names import SUPPORTED
 
+LONG_RANGE_ROWS = 48
+"""Rows of a reciprocal or of an inverse root: numbers of up to 64 bits in limbs."""
 RANGE_ROWS = 12
 """Rows of one requantisation or comparison, at most: two range checks, a clamp, a few sums."""
 
@@ -65,6 +67,11 @@ def _rows(bound: BoundProgram, index: int) -> int:
         return max(out, prod(shapes[1]))
     if op.kind == "gather":
         return max(out, elements)
+    if op.kind == "layer_norm":
+        return elements * (2 * RANGE_ROWS + 4) + elements // shapes[0][-1] * LONG_RANGE_ROWS
+    if op.kind == "softmax":
+        # Distances, a clamp, two products and a rescaling of each element; the reciprocal once a row.
+        return elements * (3 * RANGE_ROWS) + elements // shapes[0][-1] * LONG_RANGE_ROWS + prod(shapes[1])
     if op.kind == "requantize":
         return out * RANGE_ROWS
     return 0 if op.kind in ("reshape", "transpose", "concat", "slice") else 2 * max(out, elements)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product as tuples
 from typing import Any
 
@@ -26,10 +26,7 @@ class Context:
     table_rows: int
 
 
-Operation = Callable[[Context, Op, int, Sequence[Tensor]], Tensor]
-
-
-def _integers(values: Tensor) -> Any:
+def integers_of(values: Tensor) -> Any:
     """The integers of a constant tensor."""
     flat = np.array([cell.low for cell in values.reshape(-1)], dtype=object)
     return flat.reshape(values.shape)
@@ -37,7 +34,7 @@ def _integers(values: Tensor) -> Any:
 
 def dense(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> Tensor:
     """y[..., n] = sum_k x[..., k] weight[n, k] + bias[n]."""
-    x, weight, bias = operands[0], _integers(operands[1]), _integers(operands[2])
+    x, weight, bias = operands[0], integers_of(operands[1]), integers_of(operands[2])
     cells = []
     for row in x.reshape(-1, x.shape[-1]):
         for scales, offset in zip(weight, bias, strict=True):
@@ -60,7 +57,7 @@ def matmul(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> 
 
 def conv2d(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> Tensor:
     """Zero padding, strides, dilations, groups."""
-    x, weight, bias = operands[0], _integers(operands[1]), _integers(operands[2])
+    x, weight, bias = operands[0], integers_of(operands[1]), integers_of(operands[2])
     strides, pads, dilations = op.integers("strides"), op.integers("pads"), op.integers("dilations")
     batch, _, height, width = x.shape
     outputs, inputs, kernel_height, kernel_width = weight.shape
@@ -85,15 +82,19 @@ def requantize(context: Context, op: Op, index: int, operands: Sequence[Tensor])
     if len(operands) == 2:
         along = [1] * x.ndim
         along[op.integer("axis")] = -1
-        shifts = np.broadcast_to(_integers(operands[1]).reshape(along), x.shape)
+        shifts = np.broadcast_to(integers_of(operands[1]).reshape(along), x.shape)
     least, most = op.integer("low"), op.integer("high")
     pairs = list(zip(x.reshape(-1), shifts.reshape(-1), strict=True))
+    return tensor(requantized(context, pairs, least, most), op.shape)
+
+
+def requantized(context: Context, pairs: Sequence[tuple[Cell, int]], least: int, most: int) -> list[Cell]:
+    """clamp(round_shift(cell, shift), least, most) of each pair; one clamp table for all where it is small enough."""
     hull = _clamped_hull(pairs, least, most)
     use_table = hull is not None and hull[1] - hull[0] < context.table_rows
     if use_table and hull is not None:
         context.table_rows -= hull[1] - hull[0] + 1
-    cells = [_requantized(context, cell, shift, least, most, hull if use_table else None) for cell, shift in pairs]
-    return tensor(cells, op.shape)
+    return [_requantized(context, cell, shift, least, most, hull if use_table else None) for cell, shift in pairs]
 
 
 def _ends(cell: Cell, shift: int) -> tuple[int, int]:
@@ -151,13 +152,13 @@ def multiply(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -
 
 def table(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> Tensor:
     """table[x - offset], one lookup an element. Only the entries that x can reach are laid down."""
-    x, entries, offset = operands[0].reshape(-1), _integers(operands[1]), op.integer("offset")
+    x, entries, offset = operands[0].reshape(-1), integers_of(operands[1]), op.integer("offset")
     return _look_up(context, f"table-{index}", x, entries, offset, op.shape)
 
 
 def gather(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> Tensor:
     """table[x]: one table of pairs for each place of an entry."""
-    entries, x = _integers(operands[0]), operands[1].reshape(-1)
+    entries, x = integers_of(operands[0]), operands[1].reshape(-1)
     columns = entries.reshape(len(entries), -1).T
     found = [_look_up(context, f"gather-{index}-{at}", x, column, 0, x.shape) for at, column in enumerate(columns)]
     return np.stack(found, axis=1).reshape(op.shape)
@@ -264,26 +265,3 @@ def cut(context: Context, op: Op, index: int, operands: Sequence[Tensor]) -> Ten
     # A symbolic axis is cut to a symbolic length only as a whole.
     selection[op.integer("axis")] = slice(start, None if length == SYMBOLIC else start + length)
     return operands[0][tuple(selection)]
-
-
-OPERATIONS: dict[str, Operation] = {
-    "dense": dense,
-    "matmul": matmul,
-    "conv2d": conv2d,
-    "requantize": requantize,
-    "add": add,
-    "subtract": subtract,
-    "multiply": multiply,
-    "table": table,
-    "gather": gather,
-    "max_pool2d": max_pool2d,
-    "sum_pool2d": sum_pool2d,
-    "reduce_sum": reduce_sum,
-    "reduce_mean": reduce_mean,
-    "reduce_max": reduce_max,
-    "argmax": argmax,
-    "reshape": reshape,
-    "transpose": transpose,
-    "concat": concat,
-    "slice": cut,
-}
