@@ -20,7 +20,7 @@ from .field import DEGREE, P
 from .kernels.arrays import Words, blocked, k_words
 from .kernels.extension import add_outer
 from .kernels.operands import COLUMNS_A_BLOCK, fold_rows, residue_words
-from .workers import split
+from .workers import breathe, split
 
 LANES = 16
 LIMB_BITS, LIMB_MASK = 16, (1 << 16) - 1
@@ -61,6 +61,7 @@ def fill_commitment(layout: Layout, variables: int, arrays: dict[int, IntArray])
     """All blocks of a commitment in one vector of 2^variables words."""
     cells = np.zeros(1 << variables, dtype=np.uint32)
     for block in layout.blocks:
+        breathe()
         size = 1 << block.piece.bits
         cells[block.offset : block.offset + size] = residues(padded_cells(arrays[block.owner], block.piece))
     return cells

@@ -48,7 +48,7 @@ from .products import Stack, folded_operand, prove_products, weight_cells
 from .regions import IDENTITY_POWER, Leaves, Region, leaves_of
 from .steps import PROCESSOR, Commitment, Steps
 from .windows import WindowedWeights, windowed
-from .workers import split
+from .workers import breathe, cancellable, split
 
 WINDOWED_VARIABLES_MIN = 20
 """Shorter commitments are opened cell by cell."""
@@ -99,6 +99,15 @@ def prove(
         if progress is not None:
             progress(name)
 
+    with cancellable(cancel.raise_if_cancelled):
+        proof = _staged_proof(key, statement, trace, steps, stage)
+    times.leave()
+    return proof
+
+
+def _staged_proof(
+    key: StarkProvingKey, statement: Statement, trace: Sequence[IntArray], steps: Steps, stage: Progress
+) -> bytes:
     stage("circuit")
     circuit = circuit_of(key.program, int.from_bytes(statement.input[:4], "big"), key.weight_key)
     leaves = leaves_of(circuit)
@@ -119,7 +128,6 @@ def prove(
     run.open_activations()
     stage("open weights")
     run.open_weights()
-    times.leave()
     return channel.proof()
 
 
@@ -257,6 +265,7 @@ def make_stacks(products: Sequence[ProductTerm], context: Context) -> list[Stack
     for variables, members in sorted(groups.items()):
         cells = []
         for member in members:
+            breathe()
             product = products[member]
             left, left_wide = values_in_extension(product.node.left, context)
             right, right_wide = values_in_extension(product.node.right, context)

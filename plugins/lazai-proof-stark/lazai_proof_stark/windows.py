@@ -31,7 +31,7 @@ from .kernels.windows import (
     scatter_scalars,
 )
 from .weighted_sum import WeightedSum
-from .workers import split
+from .workers import breathe, split
 
 LANES = 16
 WINDOW = 1 << LOG_WINDOW
@@ -133,6 +133,7 @@ def _entries(layout: Layout, claims: CommittedClaims, lowers: _Lowers) -> list[_
     known: dict[tuple[object, ...], list[Share]] = {}
     entries = []
     for leaf, term in claims.terms:
+        breathe()
         owner = leaf.column if isinstance(leaf, Committed) else leaf.index
         name = (leaf.shape, *map(factor_key, term.factors))
         for block in layout.of(owner):
@@ -207,6 +208,7 @@ def windowed(layout: Layout, variables: int, log_columns: int, claims: Committed
     vectors = _vectors(lowers)
     shift = places.bit_length() - 1
     for entry in entries:
+        breathe()
         coefficient = k_words(karray.scalar(entry.coefficient)[None])[0]
         for share in entry.shares:
             windows = entry.first + share.windows

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 
 RANGE_MIN = 2048
@@ -30,6 +32,26 @@ def usable_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_STOP: ContextVar[Callable[[], None] | None] = ContextVar("stop", default=None)
+
+
+@contextmanager
+def cancellable(check: Callable[[], None]) -> Iterator[None]:
+    """Within the context `split` and `breathe` call `check` first, which may raise. Other threads are not concerned."""
+    token = _STOP.set(check)
+    try:
+        yield
+    finally:
+        _STOP.reset(token)
+
+
+def breathe() -> None:
+    """Where long work may stop: raises what the context's check raises."""
+    check = _STOP.get()
+    if check is not None:
+        check()
+
+
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix="stark")
@@ -37,6 +59,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 def split(count: int, run: Callable[[int, int], object], *, multiple: int = 1, smallest: int = RANGE_MIN) -> None:
     """Call `run(begin, end)` for parts of 0 .. count whose borders are multiples of `multiple`."""
+    breathe()
     threads = usable_threads()
     if threads == 1 or count < 2 * smallest:
         run(0, count)

@@ -10,6 +10,7 @@ import numpy as np
 from lazai_core.api.errors import InvalidInput
 from lazai_core.api.program import BoundProgram
 
+from ..workers import breathe
 from .fills import FILLS
 from .karray import IntArray
 from .nodes import (
@@ -253,6 +254,7 @@ def make_witness(circuit: Circuit, constants: Sequence[IntArray], trace: Sequenc
             values.known[node] = np.asarray(trace[value])
     multiplicities = {table.multiplicity for table in circuit.tables}
     for column in circuit.columns:
+        breathe()
         if column.index in multiplicities:
             values.columns.append(np.zeros(column.shape, dtype=np.int64))
             continue
@@ -269,6 +271,7 @@ def count_lookups(witness: Witness) -> None:
     circuit = witness.circuit
     counts = [np.zeros(table.rows, dtype=np.int64) for table in circuit.tables]
     for lookup in circuit.lookups:
+        breathe()
         table = circuit.tables[lookup.table]
         found = locate(table, witness.tuples(lookup)).reshape(-1)
         inside = found[(found >= 0) & (found < table.rows)]
