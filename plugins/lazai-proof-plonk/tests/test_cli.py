@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,17 @@ from click.testing import CliRunner, Result
 from plonk_circuits import mixed_circuit
 
 from lazai_core.api.errors import EncodingError
+from lazai_core.api.service import BenchmarkResult
+from lazai_proof_plonk import bench
+from lazai_proof_plonk.bench import Size
 from lazai_proof_plonk.ceremony import CeremonyRefused, insecure_test_powers
-from lazai_proof_plonk.cli import plonk
+from lazai_proof_plonk.cli import _stages, plonk
 from lazai_proof_plonk.commands import WrongMode
 from lazai_proof_plonk.files.limbs import limbs_from_integers
 from lazai_proof_plonk.files.ptau import write_ptau
 from lazai_proof_plonk.files.r1cs import write_r1cs
 from lazai_proof_plonk.files.wtns import write_wtns
+from lazai_proof_plonk.kernels import warm
 
 
 @pytest.fixture
@@ -111,3 +118,47 @@ def test_a_ceremony_must_be_named_and_trusted(folder: Path) -> None:
     with pytest.raises(CeremonyRefused, match="everybody knows"):
         lazai_plonk(*arguments, "--ptau", folder / "p.ptau")
     lazai_plonk(*arguments, "--ptau", folder / "p.ptau", "--trust", "insecure-test")
+
+
+def test_the_first_run_on_a_processor_says_that_it_compiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(warm, "is_compiled", lambda: bool(compiled))
+    monkeypatch.setattr(warm, "warm_up", lambda progress: compiled.append("now"))
+    arguments = ("setup", "--r1cs", folder / "c.r1cs", "--insecure-test-ceremony", "--out", folder / "k")
+    assert "compiling the kernels for this processor, once" in lazai_plonk(*arguments).stderr
+    assert compiled == ["now"]
+    assert "compiling" not in lazai_plonk(*arguments).stderr
+
+
+def test_a_terminal_gets_a_bar_with_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with _stages("prove") as progress:
+        progress("commit wires")
+        time.sleep(0.3)
+    assert "commit wires" in terminal.getvalue()
+
+
+def test_the_bench_command_prints_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        BenchmarkResult(name="prove 2^14", value=0.3, unit="s", bar="<= 0.5 s", peer="snarkjs 6.0 s", ratio=20.0),
+        BenchmarkResult(name="verify 2^14", value=3.0, unit="ms", bar="<= 10 ms"),
+    ]
+    asked: list[tuple[list[int], bool]] = []
+
+    def measured(sizes: Sequence[Size], _progress: object, *, with_peer: bool) -> list[BenchmarkResult]:
+        asked.append(([size.power for size in sizes], with_peer))
+        return rows
+
+    monkeypatch.setattr(bench, "bench_sizes", measured)
+    text = lazai_plonk("bench", "--power", "14").stdout
+    assert "0.300 s" in text
+    assert "20.0 x snarkjs 6.0 s" in text
+    document = json.loads(lazai_plonk("bench", "--no-peer", "--json").stdout)
+    assert [row["name"] for row in document] == ["prove 2^14", "verify 2^14"]
+    assert asked == [([14], True), ([14, 16, 18], False)]
