@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from math import sqrt
 from pathlib import Path
@@ -29,7 +30,9 @@ from lazai_core.api.types import (
 )
 from lazai_core.chain.abi import encode_call
 from lazai_core.chain.system_calls import (
+    APPEND,
     DEPOSIT,
+    FINISH_VERIFYING_KEY,
     REGISTER_MODEL,
     SET_VERIFYING_KEY,
     STORE_CONSTANTS,
@@ -53,6 +56,7 @@ DEPOSIT_WEI = 10**19
 REGISTER_GAS = 25_000_000
 DEPOSIT_GAS = 200_000
 STORE_GAS = 5_000_000
+KEY_PIECE_BYTES, KEY_PIECE_GAS = 48_000, 15_000_000
 MODEL_PRICE_WEI = 10**9
 SENTENCES = ("A cat sits on the mat.", "Someone's kitten is resting on a rug.")
 _LAZAI = (sys.executable, "-c", "from lazai_core.cli.main import main; main()")
@@ -200,6 +204,9 @@ async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> N
             _show_embeddings(step, answer)
             await _show_evm_gas(step, wallet, answer)
             await _save_receipts(demo, step, wallet, answer)
+        if demo.with_stark:
+            with report.step("Prove the first embedding with STARK, all of the encoder's weights") as (step, move):
+                await _prove_embedding(demo, step, node, wallet, minilm, answer, move)
         demo.facts["height"] = node.room.vm.head.height
         demo.facts["head"] = to_hex(node.room.vm.head.hash)
     finally:
@@ -295,9 +302,7 @@ async def _inline(step: Step, node: Node, wallet: DemoWallet, digits: Digits, an
 
 async def _prove_digit(demo: _Demo, step: Step, node: Node, wallet: DemoWallet, digits: Digits) -> None:
     """Put the model's verifying key on chain, then ask for the digit with a proof."""
-    model = digits.served.model
-    system = node.room.proofs[STARK]
-    key = (await asyncio.to_thread(system.prepare, model.program, model)).verifying_key.data
+    key = await _committed(step, node, digits.served)
     data = encode_call(SET_VERIFYING_KEY, digits.served.digest, STARK, key)
     status = await wallet.transact(MODEL_REGISTRY_ADDRESS, data, gas=STORE_GAS)
     step.show("verifying key", f"{len(key):,} bytes kept in state, {status.gas_used:,} gas")
@@ -310,6 +315,40 @@ async def _prove_digit(demo: _Demo, step: Step, node: Node, wallet: DemoWallet, 
     step.note(proof_system=STARK, verifying_key_bytes=len(key), request_seconds=round(seconds, 3))
     _show_settlement(step, answer)
     await _save_receipts(demo, step, wallet, answer)
+
+
+async def _prove_embedding(
+    demo: _Demo, step: Step, node: Node, wallet: DemoWallet, minilm: DemoModel, attested: dict[str, Any], move: Any
+) -> None:
+    """The same for the sentence encoder: its key is too long for one transaction."""
+    key = await _committed(step, node, minilm)
+    pieces = [key[start : start + KEY_PIECE_BYTES] for start in range(0, len(key), KEY_PIECE_BYTES)]
+    gas = 0
+    for done, piece in enumerate(pieces, 1):
+        sent = await wallet.transact(MODEL_REGISTRY_ADDRESS, encode_call(APPEND, 0, piece), gas=KEY_PIECE_GAS)
+        gas += sent.gas_used
+        move(done, len(pieces) + 1)
+    data = encode_call(FINISH_VERIFYING_KEY, 0, minilm.digest, STARK)
+    gas += (await wallet.transact(MODEL_REGISTRY_ADDRESS, data, gas=STORE_GAS)).gas_used
+    step.show("verifying key", f"{len(key):,} bytes kept in state by {len(pieces) + 1} transactions, {gas:,} gas")
+    started = time.perf_counter()
+    answer = await asyncio.to_thread(_ask_embeddings, wallet, SENTENCES[:1], STARK)
+    seconds = time.perf_counter() - started
+    same = answer["data"][0]["embedding"] == attested["data"][0]["embedding"]
+    step.show("sentence", SENTENCES[0])
+    step.show("answer", f"{'the same vector' if same else 'ANOTHER VECTOR'}, proved and settled in {seconds:.2f} s")
+    step.note(same_as_settled=same, verifying_key_bytes=len(key), request_seconds=round(seconds, 3))
+    _show_settlement(step, answer)
+    await _save_receipts(demo, step, wallet, answer)
+
+
+async def _committed(step: Step, node: Node, served: DemoModel) -> bytes:
+    """The model's verifying key: its weights are committed to once."""
+    started = time.perf_counter()
+    key = await asyncio.to_thread(node.room.proofs[STARK].prepare, served.model.program, served.model)
+    weights = sum(constant.size for constant in served.model.constants)
+    step.show("commitment", f"to {weights:,} weights in {time.perf_counter() - started:.1f} s, once a model")
+    return key.verifying_key.data
 
 
 def _digit_input(digits: Digits) -> bytes:
@@ -333,8 +372,10 @@ def _inline_scores(digits: Digits, output: bytes) -> list[int]:
     return [int(value) for value in decode_outputs(bound, data)[0].ravel()]
 
 
-def _ask_embeddings(wallet: DemoWallet) -> dict[str, Any]:
-    body = {"model": "minilm", "input": list(SENTENCES), "encoding_format": "float"}
+def _ask_embeddings(wallet: DemoWallet, sentences: Sequence[str] = SENTENCES, proof_system: str = "") -> dict[str, Any]:
+    body: dict[str, Any] = {"model": "minilm", "input": list(sentences), "encoding_format": "float"}
+    if proof_system:
+        body["lazai"] = {"proof_system": proof_system}
     return wallet.ask("/v1/embeddings", body, model="minilm")
 
 

@@ -38,7 +38,7 @@ def test_the_demonstration_ends_well_and_its_receipts_hold(tmp_path: Path) -> No
     assert facts["cosine"] > 0.4
     receipts = sorted((tmp_path / "receipts").glob("*.json"))
     stark = importlib.util.find_spec("lazai_proof_stark") is not None
-    assert len(receipts) == facts["verified"] == 3 + stark
+    assert len(receipts) == facts["verified"] == 3 + 2 * stark
     assert facts.get("proof_system") == ("stark" if stark else None)
     assert all(step["seconds"] >= 0 for step in summary["steps"])
 

@@ -1,5 +1,6 @@
 """Says that kernels are being compiled. Compiled code is kept by kind of processor (numba's cache names the CPU and its
-features), so only the first use on a kind of processor waits, up to a minute or two, and says why.
+features), so only the first use on a kind of processor waits, up to a minute or two, and says why: an operator who
+sees a first proof take that long should not have to wonder.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class _Teller(event.Listener):
 
 
 @contextmanager
-def telling_compilation(tell: Callable[[str], None] = log.info) -> Iterator[None]:
+def telling_compilation(tell: Callable[[str], None] = log.warning) -> Iterator[None]:
     """Inside, the first kernel that has to be compiled is announced through `tell`."""
     teller = _Teller(tell)
     event.register("numba:compile", teller)
