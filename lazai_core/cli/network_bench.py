@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ BAR_LATENCY_S = 2.0
 EMPTY_S_MAX = 30.0
 SETTLE_S = 15.0
 CHAIN_ID = 31_340
-PORTS_FROM = 26_900
+PORTS_FROM, PORTS_TO = 12_000, 31_000
+"""Below those that the system gives to connections: a node that starts again must find its port free."""
 OUT = Path("bench-out")
 _LOAD = "from lazai_core.cli.network_load import main; main()"
 
@@ -96,7 +98,10 @@ def free_base_port(nodes: int) -> int:
 
     from .ports import check_address
 
-    for base in range(PORTS_FROM, 64_000, 2 * nodes + 10):
+    bases = list(range(PORTS_FROM, PORTS_TO, 2 * nodes + 10))
+    # Another network on this machine may be looking for ports at this moment.
+    random.shuffle(bases)
+    for base in bases:
         places = [f"127.0.0.1:{base + number + above}" for number in range(nodes) for above in (0, 1000)]
         if all(check_address("bench", place).severity is Severity.OK for place in places):
             return base
