@@ -24,6 +24,7 @@ COMMANDS = {
     "devnet": LazyCommand("lazai_core.cli.devnet:devnet", "A network of validators on this machine, shown live."),
     "demo": LazyCommand("lazai_core.cli.demo:demo", "A node on this machine and real requests, step by step."),
     "verify": LazyCommand("lazai_core.cli.verify:verify", "Check receipts offline."),
+    "headers": LazyCommand("lazai_core.cli.headers:headers", "Headers and certificates for those who have no node."),
     "plugins": LazyCommand("lazai_core.cli.plugins:plugins", "What is installed, what it offers, what is broken."),
     "doctor": LazyCommand("lazai_core.cli.doctor:doctor", "Check this machine and a configuration."),
     "bench": LazyCommand("lazai_core.cli.bench:bench", "Measure this machine."),

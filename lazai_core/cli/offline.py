@@ -86,8 +86,15 @@ class OfflineConsensus:
         self._catalog = catalog
         self._name = name
 
-    def check_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
+    def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
         """Raises ConsensusFault, or PluginMissing where the engine is not installed."""
+        self._engine(validators, chain_id).verify_certificate(certificate, validators, chain_id)
+
+    def vouches(self, certificate: Certificate, validators: Sequence[Validator]) -> bool:
+        """Whether the signers hit every quorum. Raises ConsensusFault, PluginMissing."""
+        return self._engine(validators, 0).vouches(certificate, validators)
+
+    def _engine(self, validators: Sequence[Validator], chain_id: int) -> ConsensusEngine:
         name = self._name or (SOLO if len(validators) == 1 else BFT)
         chain = ChainParameters(
             chain_id=chain_id,
@@ -99,7 +106,7 @@ class OfflineConsensus:
         )
         offer = self._catalog.find(Kind.CONSENSUS, name)
         engine: ConsensusEngine = _build(offer, lambda need: chain if need is Need.CHAIN else None)
-        engine.verify_certificate(certificate, validators, chain_id)
+        return engine
 
 
 def _build(offer: Offer, provide: Callable[[Need], object]) -> Any:

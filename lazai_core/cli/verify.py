@@ -26,6 +26,19 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
     help="Hash of the chain's validators, from a source that you trust; with --genesis, hash of the genesis.",
 )
 @click.option("--genesis", type=_FILE, help="The chain's genesis file: its validators are trusted.")
+@click.option("--header", metavar="HASH", help="Hash of a block that you trust.")
+@click.option(
+    "--headers",
+    type=_FILE,
+    help="Headers that lead from the trusted header, or from the genesis, to the receipts' blocks.",
+)
+@click.option(
+    "--trusting-period",
+    "trusting_period_s",
+    metavar="SECONDS",
+    type=click.IntRange(1),
+    help="Refuse to go on from a trusted header older than this.  [default: no limit]",
+)
 @click.option(
     "--model",
     "models",
@@ -40,6 +53,9 @@ def verify(
     paths: tuple[Path, ...],
     trust: str | None,
     genesis: Path | None,
+    header: str | None,
+    headers: Path | None,
+    trusting_period_s: int | None,
     models: tuple[Path, ...],
     consensus: str,
     as_json: bool,
@@ -49,9 +65,13 @@ def verify(
     Says what was proven, what is only signed, and on whose word the validators are taken. Ends with 4 when a
     receipt is refused.
     """
-    from .receipts import check_files, trust_root
+    from .receipts import TrustGiven, check_files, trust_root
 
-    root = trust_root(trust, genesis)
+    root = trust_root(
+        TrustGiven(
+            trust=trust, genesis=genesis, header=header, headers=headers, trusting_period_s=trusting_period_s
+        )
+    )
     outcomes = check_files(paths, root, models=models, consensus=consensus)
     if as_json:
         print_json(outcomes_document(outcomes))

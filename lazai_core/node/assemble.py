@@ -88,6 +88,19 @@ def assemble(
     raise AssertionError("an ExitStack does not swallow exceptions here")
 
 
+def open_store(blueprint: Blueprint) -> KeyValueStore:
+    """The chain's store of a plan, alone; the caller closes it. Raises AssemblyError, StorageError."""
+    (part,) = blueprint.of_kind(Kind.STORAGE)
+
+    def provide(need: Need) -> object:
+        return part.options if need is Need.OPTIONS else _store_folder(blueprint.config.node.data_dir, part)
+
+    def build() -> Any:
+        return call_build(part.key, part.offer.entry.build, part.needs, provide)
+
+    return cast(KeyValueStore, charged(part.offer.candidate, "its build function", build))
+
+
 class _Assembly:
     """The parts as they come into being."""
 

@@ -18,6 +18,8 @@ import pytest
 
 from lazai_core.api.consensus import validators_hash
 from lazai_core.api.errors import LazAIError
+from lazai_core.chain.block import BlockHeader
+from lazai_core.chain.receipt_file import JobReceipt
 from lazai_core.node.assemble import assemble
 from lazai_core.node.demo_wallet import DemoWallet
 from tests.e2e.solo import (
@@ -87,6 +89,23 @@ def test_a_request_is_served_settled_proven_and_replayed_after_a_restart(config:
     assert wallet_for(node).fetch(f"/v1/lazai/receipts/{said['receipts'][0]}") == receipt
     node.stop()
     check_receipt(config, tmp_path / "receipt.json", receipt)
+    check_path(config, tmp_path / "receipt.json", JobReceipt.decode(receipt).header)
+
+
+def check_path(config: Path, receipt: Path, header: BlockHeader) -> None:
+    """The headers that `lazai headers export` writes lead from the genesis to the receipt's block."""
+    genesis, headers = config.parent / "genesis.json", receipt.with_name("headers.json")
+    genesis.write_bytes(plan(config).genesis.canonical)
+    written = lazai("headers", "export", str(config), "--to", str(header.height), "--out", str(headers))
+    assert written.returncode == 0, written.stderr
+    led = lazai("verify", str(receipt), "--genesis", str(genesis), "--headers", str(headers))
+    assert led.returncode == 0, led.stdout
+    assert "certificates from there" in led.stdout
+    again = lazai("headers", "export", str(config), "--to", str(header.height), "--out", str(headers))
+    assert "nothing was written" in again.stderr
+    far = lazai("headers", "export", str(config), "--to", "999999", "--out", str(headers.with_name("far.json")))
+    assert "no header of height" in far.stderr
+    assert lazai("verify", str(receipt), "--header", "0x" + header.hash.hex()).returncode == 0
 
 
 def check_receipt(config: Path, path: Path, receipt: bytes) -> None:

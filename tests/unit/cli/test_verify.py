@@ -154,4 +154,4 @@ def test_several_validators_need_another_engine() -> None:
     rules = OfflineConsensus(load_catalog(Discovery(candidates=(BUILT_IN,))))
 
     with pytest.raises(PluginMissing, match="lazai-consensus-bft"):
-        rules.check_certificate(None, VALIDATORS * 2, CHAIN_ID)  # type: ignore[arg-type]
+        rules.verify_certificate(None, VALIDATORS * 2, CHAIN_ID)  # type: ignore[arg-type]
