@@ -203,6 +203,31 @@ class ConsensusConformance:
                 engine.verify_certificate(certificate, validators, CHAIN_ID)
 
 
+    # Trust and evidence.
+
+    def test_signers_vouch_for_their_own_set_and_not_for_strangers(self, entry: ConsensusEntry, options: Any) -> None:
+        cluster, certificate = self.decided(entry, options)
+        engine = cluster.nodes[0].engine
+        strangers = tuple(
+            Validator(address=KnownIdentity(50 + number).address, power=1) for number in range(self.validator_count)
+        )
+        heavy = Validator(address=KnownIdentity(60).address, power=100 * self.validator_count)
+
+        assert engine.vouches(certificate, cluster.validators)
+        assert not engine.vouches(certificate, strangers)
+        assert not engine.vouches(certificate, (*cluster.validators, heavy))
+        assert not engine.vouches(evolve(certificate, signatures=()), cluster.validators)
+
+    def test_what_proves_nothing_is_refused(self, entry: ConsensusEntry, options: Any) -> None:
+        cluster, certificate = self.decided(entry, options)
+        engine = cluster.nodes[0].engine
+        said = [event.payload for event, _ in cluster.nodes[0].history if isinstance(event, MessageReceived)]
+        for case in cases(100):
+            evidence = case.choice((case.some_bytes(0, 400), certificate.encode(), *said[:20]))
+            with case, pytest.raises(ConsensusFault):
+                engine.verify_evidence(evidence, lambda height: cluster.validators, CHAIN_ID)
+
+
 def _with_signature(certificate: Certificate, index: int, signature: bytes) -> Certificate:
     signatures = list(certificate.signatures)
     signatures[index] = evolve(signatures[index], signature=signature)

@@ -144,9 +144,9 @@ class QuorumEngine:
                 raise ConsensusFault("a signature is not its validator's")
 
     def vouches(self, certificate: Certificate, validators: Sequence[Validator]) -> bool:
-        members = {validator.address for validator in validators}
         signers = {signature.validator for signature in certificate.signatures}
-        return 3 * len(members & signers) >= len(members) > 0
+        signed = sum(validator.power for validator in validators if validator.address in signers)
+        return 3 * signed >= sum(validator.power for validator in validators) > 0
 
     def verify_evidence(self, evidence: bytes, validators: ValidatorsAt, chain_id: int) -> Offence:
         raise ConsensusFault("this engine makes no evidence")

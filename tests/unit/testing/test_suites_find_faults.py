@@ -27,11 +27,12 @@ from lazai_core.api import (
     hookimpl,
 )
 from lazai_core.api.compute import CancelToken, Coprocessor, ExecutionResult, TensorView
-from lazai_core.api.consensus import BlockBuilt, StartHeight
+from lazai_core.api.consensus import BlockBuilt, Offence, OffenceKind, StartHeight
 from lazai_core.api.errors import ProofRejected
 from lazai_core.api.job import ProofEnvelope, ResourceLimits
 from lazai_core.api.needs import ChainParameters, NodeIdentity, ProgramStore
 from lazai_core.api.proof import AcceptancePolicy, Verdict
+from lazai_core.api.types import Height
 from lazai_core.builtin.attestation_proof import AttestationProofSystem
 from lazai_core.builtin.flat_gas import FlatGasPolicy
 from lazai_core.builtin.options import AttestationOptions
@@ -321,6 +322,14 @@ class Gullible(SoloEngine):
             super().verify_certificate(certificate, validators, chain_id)
 
 
+class Credulous(SoloEngine):
+    def vouches(self, certificate: Any, validators: Any) -> bool:
+        return bool(certificate.signatures)
+
+    def verify_evidence(self, evidence: bytes, validators: Any, chain_id: int) -> Offence:
+        return Offence(validator=validators(1)[0].address, height=Height(1), kind=OffenceKind.DOUBLE_VOTE)
+
+
 class Moody(SoloEngine):
     counter = itertools.count()
 
@@ -344,6 +353,9 @@ def test_the_consensus_suite() -> None:
     catches(suite.test_a_changed_certificate_is_refused, _consensus_entry(Gullible), options)
     catches(suite.test_another_chain_or_validator_set_refuses, _consensus_entry(Gullible), options)
     catches(suite.test_equal_inputs_give_equal_effects, _consensus_entry(Moody), options)
+    trusts = suite.test_signers_vouch_for_their_own_set_and_not_for_strangers
+    catches(trusts, _consensus_entry(Credulous), options)
+    catches(suite.test_what_proves_nothing_is_refused, _consensus_entry(Credulous), options)
 
 
 # Precompiles.
