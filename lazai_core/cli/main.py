@@ -27,6 +27,9 @@ COMMANDS = {
     "headers": LazyCommand("lazai_core.cli.headers:headers", "Headers and certificates for those who have no node."),
     "plugins": LazyCommand("lazai_core.cli.plugins:plugins", "What is installed, what it offers, what is broken."),
     "doctor": LazyCommand("lazai_core.cli.doctor:doctor", "Check this machine and a configuration."),
+    "simulate": LazyCommand(
+        "lazai_core.cli.simulate:simulate", "Networks of validators in virtual time, with every fault there is."
+    ),
     "bench": LazyCommand("lazai_core.cli.bench:bench", "Measure this machine."),
     "config": LazyCommand("lazai_core.cli.config:config", "Check a configuration, or show it with its origins."),
     "version": LazyCommand("lazai_core.cli.version:version", "Versions of the core, the hook API and Python."),

@@ -52,7 +52,10 @@ NODE_OPTIONS = RuntimeOptions(empty_block_interval_ms=100, block_transactions_ma
 
 @frozen(kw_only=True)
 class Plan:
-    """What is simulated. `faulty` None lets the seed choose; `calm` leaves out faults of network, disk and power."""
+    """What is simulated. `faulty` None lets the seed choose; `calm` leaves out faults of network, disk and power.
+
+    With `shipped_times` all timeouts and intervals are those of a new node, else shorter ones.
+    """
 
     shape: Shape
     seed: int
@@ -60,6 +63,7 @@ class Plan:
     faulty: Mapping[int, Behaviour] | None = None
     calm: bool = False
     heights: int = HEIGHTS_AFTER
+    shipped_times: bool = False
     traced: bool = False
 
 
@@ -151,7 +155,7 @@ class Simulation:
             number=number,
             behaviour=behaviour,
             shape=self.plan.shape,
-            options=NODE_OPTIONS,
+            options=RuntimeOptions() if self.plan.shipped_times else NODE_OPTIONS,
             make_engine=self._engine,
             network=self._network,
             clock=SimulatedClock(self._loop, offset_ms, rate),
@@ -163,6 +167,8 @@ class Simulation:
     def _engine(self, who: NodeIdentity, shape: Shape) -> ConsensusEngine:
         # Timers drift as clocks do.
         percent = 100 if self.plan.calm else self.random.randint(95, 105)
+        if self.plan.shipped_times:
+            return build_engine(self.plan.entry, {}, who, shape)
         known = {item.name for item in getattr(self.plan.entry.options, "__attrs_attrs__", ())}
         options: dict[str, Any] = {name: ms * percent // 100 for name, ms in ENGINE_MS.items() if name in known}
         return build_engine(self.plan.entry, options, who, shape)
