@@ -18,6 +18,7 @@ from attrs import field, frozen
 from lazai_core.api.errors import ProofMalformed, ProofRejected
 
 from . import scalars as f
+from . import workspace
 from .field import DEGREE, Extension
 from .kernels.arrays import MONTGOMERY, Words, extension_array, splat
 from .kernels.codewords import (
@@ -110,7 +111,7 @@ def encode(message: Words, log_rate: int) -> Words:
     """Codeword matrix `[n 2^log_rate, w]` of the message matrix `[n, w]`."""
     rows, width = message.shape
     log_length = rows.bit_length() - 1 + log_rate
-    codeword = np.empty((rows << log_rate, width), dtype=np.uint32)
+    codeword = workspace.room((rows << log_rate, width))
     roots = twiddles(log_length)
     passes = max(1, -(-log_length // STAGES_A_PASS))
     source, done, skipped = message, 0, log_rate
@@ -136,7 +137,8 @@ def commit(values: Words, parameters: CodeParameters) -> Committed:
     if len(values) != 1 << variables:
         raise ValueError(f"{len(values)} values are not a power of two")
     shape = Shape.of(variables, parameters)
-    message = np.ascontiguousarray(values.reshape(1 << shape.log_columns, 1 << shape.log_rows).T)
+    message = workspace.room((1 << shape.log_rows, 1 << shape.log_columns))
+    message[:] = values.reshape(1 << shape.log_columns, 1 << shape.log_rows).T
     codeword = encode(message, parameters.log_rate)
     tree = MerkleTree.build(hash_leaves(codeword), parameters.cap_height)
     return Committed(shape=shape, values=values, codeword=codeword, tree=tree)
@@ -145,7 +147,7 @@ def commit(values: Words, parameters: CodeParameters) -> Committed:
 def combined_columns(committed: Committed, bound: Sequence[Extension]) -> Words:
     """The message's columns added up with the weights eq of the challenges, in the order they were drawn."""
     weights = np.stack([splat(value) for value in f.eq_vector(list(reversed(bound)))])
-    out = np.empty((1 << (committed.shape.log_rows - 4), DEGREE, 16), dtype=np.uint32)
+    out = workspace.room((1 << (committed.shape.log_rows - 4), DEGREE, 16))
     split(
         len(out),
         lambda begin, end: combine_columns(committed.values, weights, out, begin, end),
@@ -157,10 +159,12 @@ def combined_columns(committed: Committed, bound: Sequence[Extension]) -> Words:
 
 def encode_extension(message: Words, log_rate: int) -> Words:
     """Codeword over K of a message over K, both in blocks: five words of F encoded side by side."""
-    rows = np.zeros((16 * len(message), 16), dtype=np.uint32)
+    rows = workspace.room((16 * len(message), 16))
+    rows[:, DEGREE:] = 0
     rows[:, :DEGREE] = message.transpose(0, 2, 1).reshape(-1, DEGREE)
-    codeword = encode(rows, log_rate)[:, :DEGREE]
-    return np.ascontiguousarray(codeword.reshape(-1, 16, DEGREE).transpose(0, 2, 1))
+    codeword = workspace.room((len(message) << log_rate, DEGREE, 16))
+    codeword[:] = encode(rows, log_rate)[:, :DEGREE].reshape(-1, 16, DEGREE).transpose(0, 2, 1)
+    return codeword
 
 
 def first_layer(committed: Committed, _bound: Sequence[Extension], message: Words) -> Words:
@@ -172,7 +176,9 @@ def _layer_rows(codeword: Words, log_arity: int) -> Words:
     """Leaves `uint32[N / 2^a, 2^a * 5]` of a codeword over K in blocks."""
     arity = 1 << log_arity
     parts = codeword.reshape(arity, len(codeword) // arity, DEGREE, 16)
-    return np.ascontiguousarray(parts.transpose(1, 3, 0, 2)).reshape(-1, arity * DEGREE)
+    rows = workspace.room((parts.shape[1], 16, arity, DEGREE))
+    rows[:] = parts.transpose(1, 3, 0, 2)
+    return rows.reshape(-1, arity * DEGREE)
 
 
 def _words(values: Sequence[Extension]) -> Words:
@@ -224,7 +230,7 @@ def open_weighted(
         channel.send_digests("layer", tree.cap)
         for _ in range(group):
             challenge = round_()
-            folded = np.empty((len(codeword) // 2, DEGREE, 16), dtype=np.uint32)
+            folded = workspace.room((len(codeword) // 2, DEGREE, 16))
             inverses, r, source = halved_inverse_powers(log_length), splat(challenge), codeword
 
             def run(

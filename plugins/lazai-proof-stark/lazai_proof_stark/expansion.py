@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import scalars as f
+from . import workspace
 from .circuit import karray
 from .circuit.functional import Term, merged
 from .circuit.karray import IntArray, KArray
@@ -59,11 +60,13 @@ def narrow(values: NDArray[Any]) -> NDArray[Any]:
 
 def fill_commitment(layout: Layout, variables: int, arrays: dict[int, IntArray]) -> Words:
     """All blocks of a commitment in one vector of 2^variables words."""
-    cells = np.zeros(1 << variables, dtype=np.uint32)
+    cells = workspace.room((1 << variables,))
+    cells[:] = 0
     for block in layout.blocks:
         breathe()
         size = 1 << block.piece.bits
-        cells[block.offset : block.offset + size] = residues(padded_cells(arrays[block.owner], block.piece))
+        values = narrow(padded_cells(arrays[block.owner], block.piece))
+        residue_words(np.ascontiguousarray(values).reshape(-1), cells[block.offset : block.offset + size])
     return cells
 
 

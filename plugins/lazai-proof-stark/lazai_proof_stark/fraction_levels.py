@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from . import scalars as f
+from . import workspace
 from .circuit import karray
 from .field import DEGREE, Extension
 from .kernels.arrays import (
@@ -71,7 +72,7 @@ class FractionLeaves:
 
 def _with_tail(values: Words, count: int, one: int) -> Words:
     """Filled up to `count` entries or blocks, with the given word in the first coefficient and zeros else."""
-    longer = np.empty((count, *values.shape[1:]), dtype=np.uint32)
+    longer = workspace.room((count, *values.shape[1:]))
     longer[: len(values)] = values
     longer[len(values) :] = 0
     if one:
@@ -105,7 +106,7 @@ class Children:
     def parents(self) -> tuple[Words, Words]:
         """Numerators and denominators one level up, over K."""
         blocks, filled = len(self.q0), len(self.q1)
-        up_p, up_q = (np.empty((blocks, DEGREE, LANES), dtype=np.uint32) for _ in range(2))
+        up_p, up_q = (workspace.room((blocks, DEGREE, LANES)) for _ in range(2))
         if not self.base:
             p, q = _side_by_side(self.p0, self.p1), _side_by_side(self.q0, self.q1)
             split(blocks, lambda begin, end: add_fractions(p, q, up_p, up_q, begin, end))
@@ -171,7 +172,7 @@ def _side_by_side(first: Words, second: Words) -> Words:
 
 def _bound(values: Words, r: Words, half: int) -> Words:
     if values.ndim == 1:
-        out = np.empty((half, DEGREE, LANES), dtype=np.uint32)
+        out = workspace.room((half, DEGREE, LANES))
         split(half, lambda begin, end: fold_base(values, out, r, begin, end))
         return out
     split(half, lambda begin, end: fold(values, values, r, begin, end))
@@ -179,7 +180,7 @@ def _bound(values: Words, r: Words, half: int) -> Words:
 
 
 def _bound_to(kind: int, values: Words, r: Words, blocks: int) -> Words:
-    out = np.empty((blocks, DEGREE, LANES), dtype=np.uint32) if values.ndim == 1 else values
+    out = workspace.room((blocks, DEGREE, LANES)) if values.ndim == 1 else values
     source, target = values.reshape(-1), out.reshape(-1)
     split(blocks, lambda begin, end: fold_last(kind, source, r, target, begin, end))
     return out

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from attrs import frozen
 
+from . import workspace
 from .kernels.arrays import Words
 from .kernels.hashing import hash_rows, sibling_places, verify_paths
 from .workers import split
@@ -39,10 +40,10 @@ def hash_leaves(rows: Words) -> Words:
     """Digests `uint32[n, 8]` of rows `uint32[n, words]`; n a multiple of sixteen."""
     count, words = rows.shape
     if words % 16:
-        filled = np.zeros((count, padded_words(words)), dtype=np.uint32)
-        filled[:, :words] = rows
+        filled = workspace.room((count, padded_words(words)))
+        filled[:, :words], filled[:, words:] = rows, 0
         rows = filled
-    digests = np.empty((count, 8), dtype=np.uint32)
+    digests = workspace.room((count, 8))
     split(
         count,
         lambda begin, end: hash_rows(rows, LEAF_KEY, digests, begin, end),
@@ -71,7 +72,7 @@ class MerkleTree:
             count = len(pairs)
             if count % 16:
                 pairs = np.concatenate([pairs, np.zeros((-count % 16, 16), dtype=np.uint32)])
-            above = np.empty((len(pairs), 8), dtype=np.uint32)
+            above = workspace.room((len(pairs), 8))
 
             def run(begin: int, end: int, below: Words = pairs, target: Words = above) -> None:
                 hash_rows(below, NODE_KEY, target, begin, end)

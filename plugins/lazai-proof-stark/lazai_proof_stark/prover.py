@@ -12,6 +12,7 @@ from lazai_core.api.compute import CancelToken
 from lazai_core.api.proof import Statement
 
 from . import scalars as f
+from . import workspace
 from .circuit import karray
 from .circuit.check import has_challenge
 from .circuit.functional import Sparse, Term, merged
@@ -284,8 +285,8 @@ def leaf_fractions(leaves: Leaves, challenges: LookupChallenges, context: Contex
     """Numerators and denominators of the leaves in regions."""
     used = sum(1 << region.piece.bits for region in leaves.regions)
     blocks = max(1, -(-used // LANES))
-    p = np.empty(blocks * LANES, dtype=np.uint32)
-    q = np.empty((blocks, DEGREE, LANES), dtype=np.uint32)
+    p = workspace.room((blocks * LANES,))
+    q = workspace.room((blocks, DEGREE, LANES))
     p[used:], q[-1] = 0, 0
     q[-1, 0] = MONTGOMERY
     factors = np.stack([splat(f.power(challenges.alpha, index)) for index in range(IDENTITY_POWER)])

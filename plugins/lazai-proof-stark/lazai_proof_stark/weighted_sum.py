@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import scalars as f
+from . import workspace
 from .field import DEGREE, Extension
 from .kernels.arrays import Words, extension_values, lane_sums, splat
 from .kernels.extension import fold, fold_base
@@ -52,7 +53,7 @@ class WeightedSum:
         half = len(self.weights) // 2
         values, weights = self.values, self.weights
         if values.ndim == 1:
-            folded = np.empty((half, DEGREE, LANES), dtype=np.uint32)
+            folded = workspace.room((half, DEGREE, LANES))
             split(half, lambda begin, end: fold_base(values, folded, r, begin, end))
             self.values = folded
         else:

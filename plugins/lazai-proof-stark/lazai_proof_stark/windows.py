@@ -13,6 +13,7 @@ import numpy as np
 from attrs import frozen
 
 from . import scalars as f
+from . import workspace
 from .circuit import karray
 from .circuit.functional import Term
 from .circuit.karray import IntArray, KArray
@@ -200,11 +201,13 @@ def windowed(layout: Layout, variables: int, log_columns: int, claims: Committed
     slots = np.full((count, places), -1, dtype=np.int64)
     slots[slot_numbers, slot_places] = np.arange(len(slot_places))
     columns = 1 << log_columns
-    scalars = np.zeros((columns, -(-len(slot_places) // LANES), DEGREE, LANES), dtype=np.uint32)
+    scalars = workspace.room((columns, -(-len(slot_places) // LANES), DEGREE, LANES))
+    scalars[:] = 0
     crowded = np.flatnonzero(full)
     inside = np.full(places, -1, dtype=np.int64)
     inside[crowded] = np.arange(len(crowded))
-    cells = np.zeros((columns * len(crowded) * WINDOW_BLOCKS, DEGREE, LANES), dtype=np.uint32)
+    cells = workspace.room((columns * len(crowded) * WINDOW_BLOCKS, DEGREE, LANES))
+    cells[:] = 0
     vectors = _vectors(lowers)
     shift = places.bit_length() - 1
     for entry in entries:
@@ -263,7 +266,8 @@ class ColumnSums:
     def rest(self) -> Words:
         """The weights over one column that are left when all columns are bound."""
         of, parts = self._of, list(self._parts)
-        total = np.zeros((of.places * WINDOW_BLOCKS, DEGREE, LANES), dtype=np.uint32)
+        total = workspace.room((of.places * WINDOW_BLOCKS, DEGREE, LANES))
+        total[:] = 0
         if of.scalars.shape[1]:
             of.fill_column(parts.pop(0).weights, total)
         if parts:
@@ -280,7 +284,7 @@ def _products(weights: WindowedWeights, values: Words) -> Words:
     windows[:, :count] = np.arange(columns)[:, None] * weights.places + weights.slot_places
     numbers = np.zeros((columns, blocks * LANES), dtype=np.int64)
     numbers[:, :count] = weights.slot_numbers
-    out = np.empty((columns * blocks, DEGREE, LANES), dtype=np.uint32)
+    out = workspace.room((columns * blocks, DEGREE, LANES))
     flat, chosen = windows.reshape(-1), numbers.reshape(-1)
     split(
         len(out),
