@@ -40,6 +40,7 @@ class Hello:
     """
 
     version: int = PROTOCOL_VERSION
+    peer: PeerId
     chain_id: int
     genesis_hash: Hash32
     instance: bytes = field(repr=False)
@@ -48,7 +49,7 @@ class Hello:
 
     def encode(self) -> bytes:
         """Canonical bytes, without a signature."""
-        writer = Writer().u16(self.version).u64(self.chain_id).raw(self.genesis_hash).raw(self.instance)
+        writer = Writer().u16(self.version).raw(self.peer).u64(self.chain_id).raw(self.genesis_hash).raw(self.instance)
         return writer.text(self.host).u16(self.port).finish()
 
     @classmethod
@@ -57,6 +58,7 @@ class Hello:
         reader = Reader(data)
         hello = cls(
             version=reader.u16(),
+            peer=PeerId(reader.raw(20)),
             chain_id=reader.u64(),
             genesis_hash=Hash32(reader.raw(32)),
             instance=reader.raw(INSTANCE_BYTES),
@@ -73,8 +75,8 @@ def signed_hello(hello: Hello, channel: Channel, identity: NodeIdentity, *, by_d
     return Writer().bytes_(body).raw(identity.sign(channel.digest(by_dialler=by_dialler, body=body))).finish()
 
 
-def open_hello(payload: bytes, channel: Channel, *, by_dialler: bool) -> tuple[PeerId, Hello]:
-    """Who proved to be at the other end, and what it says. Raises FrameRefused."""
+def open_hello(payload: bytes, channel: Channel, *, by_dialler: bool) -> Hello:
+    """What the other end says, once it has proven to be who it says. Raises FrameRefused."""
     try:
         reader = Reader(payload)
         body = reader.bytes_(HELLO_BYTES_MAX)
@@ -86,4 +88,6 @@ def open_hello(payload: bytes, channel: Channel, *, by_dialler: bool) -> tuple[P
         raise FrameRefused(PeerFault.UNDECODABLE, str(error)) from error
     except BadSignature as error:
         raise FrameRefused(PeerFault.BAD_SIGNATURE, str(error)) from error
-    return PeerId(address), hello
+    if address != hello.peer:
+        raise FrameRefused(PeerFault.BAD_SIGNATURE, f"not signed for this channel by 0x{hello.peer.hex()}")
+    return hello

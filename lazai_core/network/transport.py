@@ -224,7 +224,12 @@ class TlsTransport:
         link.allow({Control.HELLO: HELLO_FRAME_BYTES_MAX})
         host, port = self._advertised()
         hello = Hello(
-            chain_id=self._chain_id, genesis_hash=self._genesis_hash, instance=self._instance, host=host, port=port
+            peer=self.peer_id,
+            chain_id=self._chain_id,
+            genesis_hash=self._genesis_hash,
+            instance=self._instance,
+            host=host,
+            port=port,
         )
         signed = signed_hello(hello, self._channel(link), self._identity, by_dialler=link.is_dialler)
         link.send_control(Control.HELLO, signed)
@@ -282,7 +287,8 @@ class TlsTransport:
     # Who may come in.
 
     def _greet(self, link: Link, payload: bytes) -> None:
-        peer, hello = open_hello(payload, self._channel(link), by_dialler=not link.is_dialler)
+        hello = open_hello(payload, self._channel(link), by_dialler=not link.is_dialler)
+        peer = hello.peer
         reason = self._unwelcome(link, peer, hello)
         if not reason:
             old = self._links.get(peer)
