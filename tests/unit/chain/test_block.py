@@ -9,11 +9,19 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazai_core.api.consensus import Certificate, CommitSignature, Validator, validators_hash
+from lazai_core.api.consensus import (
+    EVIDENCE_BYTES_MAX,
+    Certificate,
+    CommitSignature,
+    Validator,
+    decode_validators,
+    encode_validators,
+    validators_hash,
+)
 from lazai_core.api.errors import EncodingError
 from lazai_core.api.job import ComputeRecord, ProofEnvelope, ResourceUsage
 from lazai_core.api.types import Address, Gas, Hash32, Height, JobId, Wei
-from lazai_core.chain.block import Block, BlockHeader, randao_of
+from lazai_core.chain.block import EVIDENCE_MAX, Block, BlockHeader, consensus_root, randao_of
 
 KEY = b"\x11" * 32
 
@@ -133,3 +141,63 @@ def test_the_validators_hash_knows_order_address_and_power() -> None:
 
 def test_randao_differs_from_block_to_block() -> None:
     assert randao_of(b"\x01" * 32) != randao_of(b"\x02" * 32)
+
+
+def test_the_consensus_root_covers_certificate_and_every_piece_of_evidence() -> None:
+    value = certificate()
+    roots = {
+        consensus_root(*parts)
+        for parts in (
+            (None, ()),
+            (value, ()),
+            (evolve(value, round=3), ()),
+            (None, (b"one",)),
+            (value, (b"one",)),
+            (value, (b"one", b"two")),
+            (value, (b"two", b"one")),
+            (value, (b"onetwo",)),
+            (value, (b"one", b"two", b"")),
+        )
+    }
+
+    assert len(roots) == 9
+
+
+def test_so_much_evidence_stands_in_a_block() -> None:
+    fits = evolve(block(), evidence=(b"x" * 100,) * EVIDENCE_MAX)
+    assert Block.decode(fits.encode()) == fits
+
+    for evidence in ((b"x",) * (EVIDENCE_MAX + 1), (bytes(EVIDENCE_BYTES_MAX + 1),)):
+        with pytest.raises(EncodingError, match="exceeds the limit"):
+            Block.decode(evolve(block(), evidence=evidence).encode())
+
+
+def test_an_absent_certificate_and_an_empty_one_are_not_the_same() -> None:
+    assert Block.decode(evolve(block(), last_certificate=None).encode()).last_certificate is None
+    data = evolve(block(), last_certificate=None, evidence=()).encode()
+    with pytest.raises(EncodingError):
+        Block.decode(data[:-8] + b"\x00\x00\x00\x01\x00" + data[-4:])
+
+
+@given(st.data())
+def test_validator_sets_have_one_encoding(data: st.DataObject) -> None:
+    addresses = data.draw(st.lists(st.binary(min_size=20, max_size=20), unique=True, max_size=4))
+    members = [
+        Validator(address=Address(item), power=data.draw(st.integers(1, 2**48)), idao=Address(item[::-1]))
+        for item in addresses
+    ]
+    encoded = encode_validators(members)
+
+    assert decode_validators(encoded) == tuple(sorted(members, key=lambda one: one.address))
+    broken = bytearray(encoded)
+    broken[data.draw(st.integers(0, len(broken) - 1))] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(EncodingError):
+        assert encode_validators(decode_validators(bytes(broken))) == bytes(broken) != encoded
+
+
+def test_a_set_out_of_order_or_with_one_twice_is_refused() -> None:
+    one, two = (encode_validators([Validator(address=Address(bytes([n]) * 20), power=1)])[4:] for n in (1, 2))
+
+    for members in (two + one, one + one):
+        with pytest.raises(EncodingError, match="order of address"):
+            decode_validators(b"\x00\x00\x00\x02" + members)
