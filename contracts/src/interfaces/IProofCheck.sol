@@ -17,6 +17,10 @@ interface IProofCheck {
     error MalformedCall(string reason);
 
     /// @notice Verifies a proof of any proof system that the chain fixes; reverts when the proof is refused.
+    /// @dev What it shows is about the weights that the given key commits to, and about the model, chain, job, input and
+    /// output that the statement names. The caller brings both, so a contract must itself hold the key's hash (or read
+    /// the key from the model registry) and compare model, chain and whatever of job, input and output it acts on; and
+    /// it must remember statements, not proofs: one statement has many proofs. See examples/ProvenAnswers.sol.
     /// @param system Name of the proof system.
     /// @param verifyingKey Verifying key of the program, as the proof system defines it.
     /// @param statement Canonical bytes of the statement.
