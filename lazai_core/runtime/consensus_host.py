@@ -65,6 +65,7 @@ log = structlog.get_logger(__name__)
 PEER_INPUTS_MAX = 16_384
 """Messages of peers that wait for the engine; more are dropped, their senders send them again."""
 ASK_AGAIN_S = 1.0
+CHECKS_WAITING_MAX = 64
 
 
 class EvidenceRoom(Protocol):
@@ -287,8 +288,7 @@ class ConsensusHost:
             case BuildBlock():
                 self._build(effect)
             case CheckBlock():
-                self._waiting_checks[effect.block_id] = effect
-                self._want(effect.block_id)
+                self._await_block(effect)
             case Broadcast():
                 self._broadcast(effect)
             case Decide():
@@ -302,6 +302,15 @@ class ConsensusHost:
             case RequestSync():
                 self._peers.want_decided(effect.height)
         return []
+
+    def _await_block(self, effect: CheckBlock) -> None:
+        self._waiting_checks[effect.block_id] = effect
+        if len(self._waiting_checks) > CHECKS_WAITING_MAX:
+            # Of a round long ago; its proposer gives it to nobody.
+            oldest = next(iter(self._waiting_checks))
+            del self._waiting_checks[oldest]
+            self._blocks.wanted.discard(oldest)
+        self._want(effect.block_id)
 
     async def _append(self, payloads: Sequence[bytes]) -> None:
         """Own blocks that wait to be logged go along, so that they are durable before their proposal is signed."""
@@ -437,7 +446,12 @@ class ConsensusHost:
     async def _block_ready(self, block_id: Hash32) -> None:
         check = self._waiting_checks.pop(block_id, None)
         held = self._blocks.get(block_id)
-        assert held is not None, "a wanted block stays"
+        if held is None:
+            # It gave way to others in the meantime.
+            if check is not None:
+                self._waiting_checks[block_id] = check
+            self._want(block_id)
+            return
         if check is not None:
             self._spawn(self._check(check, held))
         if self._decision is not None and self._decision.block_id == block_id:

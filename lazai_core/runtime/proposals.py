@@ -39,7 +39,7 @@ class HeldBlock:
 
 
 class HeldBlocks:
-    """Blocks by id. `wanted` ones stay; of the others the oldest give way."""
+    """Blocks by id. The oldest give way, those that nobody waits for first."""
 
     def __init__(self) -> None:
         self._blocks: OrderedDict[Hash32, HeldBlock] = OrderedDict()
@@ -65,11 +65,11 @@ class HeldBlocks:
             return
         self._blocks[block_id] = held
         self._bytes += held.size_bytes
-        for old in list(self._blocks):
+        others = [other for other in self._blocks if other != block_id]
+        for old in sorted(others, key=lambda other: other in self.wanted):
             if len(self._blocks) <= BLOCKS_MAX and self._bytes <= BLOCKS_BYTES_MAX:
                 break
-            if old != block_id and old not in self.wanted:
-                self.drop(old)
+            self.drop(old)
 
     def drop(self, block_id: Hash32) -> None:
         """Forget a block."""

@@ -48,6 +48,14 @@ def test_no_seed_shows_a_violation(shape: str, seeds: int) -> None:
     assert totals.transactions > seeds
 
 
+def test_a_chain_of_one_survives_crashes_and_failing_disks() -> None:
+    totals = run_many(jobs_of(["1"], 0, 25), lambda: find_engine("solo"), 1, lambda totals: None)
+
+    assert totals.failures == []
+    assert totals.crashes > 25
+    assert totals.rounds == totals.heights > 100
+
+
 @pytest.mark.slow
 def test_a_seed_repeats_itself_whatever_the_process() -> None:
     program = (

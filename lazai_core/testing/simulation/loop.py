@@ -70,13 +70,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def end(self, life: Life) -> None:
         """Nothing of this life runs any more."""
         life.is_over = True
-        ready = list(self._ready)  # type: ignore[attr-defined]
-        self._buried.extend(handle for handle in ready if _is_over(handle))
-        self._ready.clear()  # type: ignore[attr-defined]
-        self._ready.extend(handle for handle in ready if not _is_over(handle))  # type: ignore[attr-defined]
+        for place, handle in enumerate(list(self._ready)):  # type: ignore[attr-defined]
+            if _is_over(handle):
+                # The loop counts how many it takes out: the place stays, with nothing to do.
+                self._ready[place] = self._nothing()  # type: ignore[attr-defined]
+                self._buried.append(handle)
         for timer in self._scheduled:  # type: ignore[attr-defined]
             if _is_over(timer):
                 timer.cancel()
+
+    def _nothing(self) -> asyncio.Handle:
+        handle = asyncio.Handle(lambda: None, (), self)
+        handle.cancel()
+        return handle
 
     async def bury(self) -> None:
         """Let the coroutines of ended lives, and all others, leave in an orderly way, so that none is left."""

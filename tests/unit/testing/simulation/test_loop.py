@@ -93,6 +93,25 @@ def test_nothing_of_an_ended_life_runs_again_until_the_burial() -> None:
     assert deeds == ["finally"], "the dead coroutine is unwound at the end, its timer never ran"
 
 
+def test_a_life_may_end_while_the_loop_is_among_its_handles() -> None:
+    deeds: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        life = Life(0, 1)
+        context = copy_context()
+        context.run(LIFE.set, life)
+        loop.call_soon(loop.end, life)
+        for _ in range(5):
+            loop.call_soon(deeds.append, "dead", context=context)
+        loop.call_soon(deeds.append, "alive")
+        await asyncio.sleep(1)
+        assert deeds == ["alive"]
+
+    run_virtual(main)
+
+
 def test_a_life_may_end_itself_between_two_awaits() -> None:
     deeds: list[str] = []
 
