@@ -16,6 +16,7 @@ from lazai_core.api.entries import NAME_PATTERN
 
 from .peer_address import PeerAddress, split_host_port
 from .toml_lines import KeyPath
+from .trusted_block import TrustedBlock
 
 
 def _check_name(_instance: object, _attribute: object, value: str) -> None:
@@ -170,6 +171,11 @@ def _check_peers(_instance: object, _attribute: object, value: tuple[str, ...]) 
         seen.add(peer)
 
 
+def _check_trust(_instance: object, _attribute: object, value: str) -> None:
+    if value:
+        TrustedBlock.parse(value)
+
+
 def _peers(doc: str) -> Any:
     example = ["0x00000000000000000000000000000000000000aa@198.51.100.7:26700"]
     return field(default=(), validator=_check_peers, metadata={"doc": doc, "example": example})
@@ -191,6 +197,11 @@ class NetworkSection:
     )
     peers: tuple[str, ...] = _peers("Nodes to stay connected with, as 0x<address of the key>@host:port.")
     seeds: tuple[str, ...] = _peers("Nodes to learn further ones from.")
+    trust: str = field(
+        default="",
+        validator=_check_trust,
+        metadata={"doc": "Begin from this block, HEIGHT:0x<hash>, where the store is empty; \"\": from the genesis."},
+    )
     discover: bool = field(default=True, metadata={"doc": "Learn nodes from peers, and tell them of known ones."})
     peers_in_max: int = _count(64, 1024, "Peers that may connect to this node, beside those of `peers`.", 0)
     peers_out_max: int = _count(16, 1024, "Peers this node connects to, beside those of `peers`.", 0)

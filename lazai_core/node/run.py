@@ -86,7 +86,9 @@ def _build(blueprint: Blueprint) -> Node:
     with ThreadPoolExecutor(1) as beside:
         identity = beside.submit(load_identity, blueprint.config.node.key_file)
         from .assemble import assemble
+        from .snapshot import begin_from_snapshot
 
+        begin_from_snapshot(blueprint, identity.result())
         return assemble(blueprint, identity=identity.result())
 
 

@@ -60,9 +60,9 @@ class SettlementIndex:
         return Height(0 if data is None else int.from_bytes(data, "big"))
 
     def catch_up(self) -> int:
-        """Index the blocks that a crash left out; returns how many."""
+        """Index the blocks that a crash left out; returns how many. A snapshot's own block was not executed here."""
         head = self._history.head_height() or 0
-        missing = range(self.height + 1, head + 1)
+        missing = range(max(self.height, self._history.first_height()) + 1, head + 1)
         for height in missing:
             block = self._history.block(height)
             assert block is not None, f"block {height} lies below the head"

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from random import Random
 
 import structlog
-from attrs import frozen
 
 from lazai_core.api.errors import EncodingError, StorageError
 from lazai_core.api.hashing import keccak256
@@ -20,9 +19,10 @@ from lazai_core.api.needs import NodeIdentity
 from lazai_core.api.network import Envelope, PeerFault, PeerId, PeerJoined, Transport
 from lazai_core.api.proof import Rng
 from lazai_core.api.storage import KeyValueStore
-from lazai_core.api.types import Hash32, Height, to_hex
+from lazai_core.api.types import Hash32, to_hex
 from lazai_core.chain.block import BlockHeader
 from lazai_core.chain.genesis import Genesis
+from lazai_core.config.trusted_block import TrustedBlock
 from lazai_core.lazvm.snapshot import StateBuilder, begin_chain
 
 from .blocks import BlockRoom
@@ -38,14 +38,6 @@ log = structlog.get_logger(__name__)
 LATE_REMEMBERED_MAX = 1024
 PAUSE_S = 0.1
 PROGRESS_S = 5.0
-
-
-@frozen(kw_only=True)
-class TrustedBlock:
-    """A decided block that the operator got to know from somebody it trusts."""
-
-    height: Height
-    hash: Hash32
 
 
 class StateSync:
@@ -95,6 +87,12 @@ class StateSync:
         """Return when the store has a chain. Raises StorageError, and InvalidGenesis for a block of another chain."""
         if self._beginning.history.genesis_hash() is not None:
             return
+        try:
+            await self._run()
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from failed
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             self.peers.open(group)
             reading = group.create_task(self._read())
@@ -289,3 +287,9 @@ class StateSync:
                     hint="name another block to trust",
                 ) from error
         return len(items)
+
+
+def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first; the tasks beside it were only stopped for it."""
+    first = failed.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -237,6 +237,8 @@ class BlockSync:
         """The peer is gone: others are asked at once. What it gave already stays."""
         for number in [number for number, request in self._requests.items() if request.peer == peer]:
             del self._requests[number]
+            # Its answer may be under way, and the peer soon be back.
+            self._late.add((peer, number))
         standing = self._standings.get(peer)
         if standing is not None and standing.left_out_until <= self._peers.now:
             del self._standings[peer]
