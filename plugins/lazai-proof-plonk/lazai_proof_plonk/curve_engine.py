@@ -116,13 +116,18 @@ class OfferedEngine:
 def choose_engine(wanted: str, coprocessor: Coprocessor | None) -> CurveEngine:
     """The engine for "auto", "processor" or "coprocessor".
 
-    "auto" takes a coprocessor's kernels where they are accelerated. Raises BackendUnavailable where "coprocessor" is
-    wanted and none are offered.
+    "auto" takes a coprocessor's kernels where they are accelerated, and does without a coprocessor that cannot be
+    opened. Raises BackendUnavailable where "coprocessor" is wanted and no kernels are to be had.
     """
     if wanted == "processor" or (coprocessor is None and wanted == "auto"):
         return ProcessorEngine()
     # Backends written before curve kernels were in the contract do not have the property.
-    kernels = getattr(coprocessor, "curves", None)
+    try:
+        kernels = getattr(coprocessor, "curves", None)
+    except BackendUnavailable:
+        if wanted == "coprocessor":
+            raise
+        return ProcessorEngine()
     if kernels is not None and (wanted == "coprocessor" or kernels.accelerated):
         return OfferedEngine(kernels)
     if wanted == "auto":

@@ -111,6 +111,15 @@ class Offering(ReferenceCoprocessor):
         self.curves = kernels
 
 
+class Broken(ReferenceCoprocessor):
+    """Fails when it is opened, as a node's stand-in for a backend does whose library is missing."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "curves":
+            raise BackendUnavailable("no such library")
+        return super().__getattribute__(name)
+
+
 SHORT = [
     frozenset[str](),
     frozenset({"load_points"}),
@@ -138,6 +147,7 @@ def test_who_is_chosen() -> None:
         ("auto", None, False),
         ("auto", Offering(None), False),
         ("auto", slow, False),
+        ("auto", Broken(), False),
         ("auto", fast, True),
         ("coprocessor", slow, True),
     ):
@@ -146,6 +156,8 @@ def test_who_is_chosen() -> None:
     for coprocessor in (None, Offering(None)):
         with pytest.raises(BackendUnavailable, match="no curve kernels"):
             choose_engine("coprocessor", coprocessor)
+    with pytest.raises(BackendUnavailable, match="no such library"):
+        choose_engine("coprocessor", Broken())
 
 
 def test_a_system_that_lacks_the_kernels_it_is_told_to_use_makes_no_keys() -> None:
