@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from attrs import frozen
 
 from lazai_core.api.errors import LazAIError
 from lazai_core.api.service import BenchmarkResult
-from lazai_core.node.devnet import RunningNetwork, RunningNode, read_devnet
+from lazai_core.node.devnet import RunningNetwork, RunningNode, free_base_port, read_devnet
 
 from .network_load import FORMAT as LOAD_FORMAT
 from .network_load import LoadPlan, load_accounts, token_contract
@@ -33,8 +32,6 @@ BAR_LATENCY_S = 2.0
 EMPTY_S_MAX = 30.0
 SETTLE_S = 15.0
 CHAIN_ID = 31_340
-PORTS_FROM, PORTS_TO = 12_000, 31_000
-"""Below those that the system gives to connections: a node that starts again must find its port free."""
 OUT = Path("bench-out")
 _LOAD = "from lazai_core.cli.network_load import main; main()"
 
@@ -90,22 +87,6 @@ def write_bench_network(folder: Path, plan: LoadPlan) -> None:
         contracts={address: contract},
     )
     write_network(network, load_catalog(discover()))
-
-
-def free_base_port(nodes: int) -> int:
-    """The first of ports that are free for so many nodes, as far as can be told now. Raises LazAIError."""
-    from lazai_core.api.service import Severity
-
-    from .ports import check_address
-
-    bases = list(range(PORTS_FROM, PORTS_TO, 2 * nodes + 10))
-    # Another network on this machine may be looking for ports at this moment.
-    random.shuffle(bases)
-    for base in bases:
-        places = [f"127.0.0.1:{base + number + above}" for number in range(nodes) for above in (0, 1000)]
-        if all(check_address("bench", place).severity is Severity.OK for place in places):
-            return base
-    raise LazAIError("no free ports for a network on this machine")
 
 
 def _empty_intervals(running: RunningNetwork, seconds: float, progress: Progress) -> list[float]:

@@ -15,7 +15,7 @@ from lazai_core.api.network import PeerId
 from lazai_core.api.types import Address, to_hex
 from lazai_core.config.peer_address import PeerAddress
 from lazai_core.config.render import render_template, toml_value
-from lazai_core.node.devnet import DESCRIPTION, FORMAT
+from lazai_core.node.devnet import API_PORTS_ABOVE, DESCRIPTION, FORMAT
 from lazai_core.registry import Catalog, Kind
 
 from .new_node import Parts, new_genesis, preferred_parts, template_choice
@@ -62,7 +62,7 @@ class NetworkPlan:
 
     def api_port(self, number: int) -> int:
         """The port for users."""
-        return self.network_port(number) + 1000
+        return self.network_port(number) + API_PORTS_ABOVE
 
 
 @frozen(kw_only=True)

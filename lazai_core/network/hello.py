@@ -88,6 +88,6 @@ def open_hello(payload: bytes, channel: Channel, *, by_dialler: bool) -> Hello:
         raise FrameRefused(PeerFault.UNDECODABLE, str(error)) from error
     except BadSignature as error:
         raise FrameRefused(PeerFault.BAD_SIGNATURE, str(error)) from error
-    if address != hello.peer:
+    if PeerId(address) != hello.peer:
         raise FrameRefused(PeerFault.BAD_SIGNATURE, f"not signed for this channel by 0x{hello.peer.hex()}")
     return hello

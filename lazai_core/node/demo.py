@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +17,7 @@ from typing import Any
 from attrs import define, field
 
 from lazai_core.api.consensus import validators_hash
-from lazai_core.api.errors import LazAIError, PluginMissing
+from lazai_core.api.errors import LazAIError
 from lazai_core.api.types import (
     AI_CALL_ADDRESS,
     MODEL_REGISTRY_ADDRESS,
@@ -44,14 +41,17 @@ from lazai_core.registry import Kind, discover, load_catalog
 from .assemble import Node, assemble
 from .blueprint import make_blueprint
 from .demo_models import DemoModel, Digits, make_digits, make_minilm
+from .demo_network import compare_heads, meet, run_lazai
 from .demo_report import DemoReport, Step
 from .demo_wallet import DemoWallet
+from .devnet import Devnet, RunningNetwork, free_base_port, read_devnet
 from .identity import KeyIdentity, Secret, new_private_key
 from .logs import configure_logs
 from .supervisor import running
 
 STARK = "stark"
 """Name of the proof system that the demonstration also uses where its plugin is installed."""
+VALIDATORS = 4
 DEPOSIT_WEI = 10**19
 REGISTER_GAS = 25_000_000
 DEPOSIT_GAS = 200_000
@@ -59,8 +59,6 @@ STORE_GAS = 5_000_000
 KEY_PIECE_BYTES, KEY_PIECE_GAS = 48_000, 15_000_000
 MODEL_PRICE_WEI = 10**9
 SENTENCES = ("A cat sits on the mat.", "Someone's kitten is resting on a rug.")
-_LAZAI = (sys.executable, "-c", "from lazai_core.cli.main import main; main()")
-_VERIFY_TIMEOUT_SECONDS = 120
 
 
 @define(kw_only=True)
@@ -109,10 +107,12 @@ def _steps(demo: _Demo) -> None:
     with demo.report.step("Compile the MiniLM sentence encoder to an exact integer program") as (step, move):
         minilm = make_minilm(models, move)
         _show_model(step, minilm)
-    with demo.report.step("Make a chain of one validator and plan a node") as (step, _):
-        node = _make_node(demo, step, (digits.served, minilm))
+    with demo.report.step("Make a chain of four validators, with keys, and plan the first of them") as (step, _):
+        devnet, node = _make_network(demo, step, (digits.served, minilm))
     try:
-        asyncio.run(_live(demo, node, digits, minilm))
+        # The first validator lives in this process, where its inside can be shown; the others are on their own.
+        with RunningNetwork(devnet, {"LAZAI_LOG__LEVEL": "warning"}, skip=1) as others:
+            asyncio.run(_live(demo, node, others, digits, minilm))
     finally:
         node.close()
     with demo.report.step("Verify the receipts offline, in a fresh process") as (step, _):
@@ -128,24 +128,24 @@ def _show_model(step: Step, model: DemoModel) -> None:
     step.note(model=model.name, digest=to_hex(model.digest), operations=len(program.ops), constant_bytes=size)
 
 
-def _make_node(demo: _Demo, step: Step, models: tuple[DemoModel, ...]) -> Node:
-    home = demo.folder / "node"
+def _make_network(demo: _Demo, step: Step, models: tuple[DemoModel, ...]) -> tuple[Devnet, Node]:
     wallet = KeyIdentity(demo.wallet_key).address
     catalog = load_catalog(discover())
+    catalog.find(Kind.SERVICE, "openai")
     demo.with_stark = any(offer.name == STARK for offer in catalog.offers(Kind.PROOF_SYSTEM))
-    config_path = _write_config(demo, home, models)
-    _lazai("init", "--config", str(config_path), "--fund", to_hex(wallet))
-    loaded = load_config(config_path)
-    if not any(choice.name == "openai" for choice in loaded.config.choices()):
-        catalog.find(Kind.SERVICE, "openai")
-        raise PluginMissing("the new node has no HTTP API", hint="python -m pip install lazai-api-openai")
-    number = [choice.use for choice in loaded.config.service].index("openai")
-    port = _free_port()
-    listen = {f"LAZAI_SERVICE__{number}__OPTIONS__LISTEN": f"127.0.0.1:{port}"}
-    blueprint = make_blueprint(load_config(config_path, environ=listen), catalog)
+    folder = demo.folder / "network"
+    run_lazai(
+        *("devnet", "--init-only", "--dir", str(folder), "--validators", str(VALIDATORS)),
+        *("--base-port", str(free_base_port(VALIDATORS)), "--fund", to_hex(wallet)),
+        *(argument for model in models for argument in ("--model", str(model.folder))),
+        *(("--proof", STARK) if demo.with_stark else ()),
+    )
+    devnet = read_devnet(folder)
+    first = devnet.nodes[0]
+    blueprint = make_blueprint(load_config(first.config), catalog)
     node = assemble(blueprint)
     demo.facts |= {
-        "base_url": f"http://127.0.0.1:{port}",
+        "base_url": f"http://{first.api}",
         "chain_id": blueprint.genesis.chain_id,
         "genesis_hash": to_hex(blueprint.genesis.hash),
         "node": to_hex(node.identity.address),
@@ -154,37 +154,20 @@ def _make_node(demo: _Demo, step: Step, models: tuple[DemoModel, ...]) -> Node:
     }
     step.show("genesis", f"{to_hex(blueprint.genesis.hash)}, chain {blueprint.genesis.chain_id}")
     step.show("parts", ", ".join(part.key for part in blueprint.parts))
-    return node
+    return devnet, node
 
 
-def _write_config(demo: _Demo, home: Path, models: tuple[DemoModel, ...]) -> Path:
-    """The configuration that `lazai init` would write, with the models, and with STARK where it is installed."""
-    template = demo.folder / "template"
-    _lazai("init", str(template), "--name", "demo")
-    home.mkdir()
-    config_path = home / "node.toml"
-    text = (template / "node.toml").read_text(encoding="utf-8")
-    if demo.with_stark:
-        text += f'\n[[proof]]\nuse = "{STARK}"\n'
-    text += "".join(f'\n[[model]]\npath = "{model.folder.as_posix()}"\n' for model in models)
-    config_path.write_text(text, encoding="utf-8")
-    return config_path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> None:
+async def _live(demo: _Demo, node: Node, others: RunningNetwork, digits: Digits, minilm: DemoModel) -> None:
     report = demo.report
     with ExitStack() as stack:
-        step, _ = stack.enter_context(report.step("Start the node"))
+        step, move = stack.enter_context(report.step("Start four validators, three of them in processes of their own"))
         services = running(node.services)
         await services.__aenter__()
+        await meet(node, others, move)
         step.show("API", demo.facts["base_url"])
         step.show("services", ", ".join(service.name for service in node.services))
+        for peer in node.gateway.node_status().peers:
+            step.show("peer", f"{to_hex(peer.address)} at {peer.remote}")
     try:
         wallet = DemoWallet(demo.wallet_key, node.gateway, demo.facts["base_url"])
         with report.step("Deposit escrow and register both models, by raw transactions") as (step, move):
@@ -207,8 +190,8 @@ async def _live(demo: _Demo, node: Node, digits: Digits, minilm: DemoModel) -> N
         if demo.with_stark:
             with report.step("Prove the first embedding with STARK, all of the encoder's weights") as (step, move):
                 await _prove_embedding(demo, step, node, wallet, minilm, answer, move)
-        demo.facts["height"] = node.room.vm.head.height
-        demo.facts["head"] = to_hex(node.room.vm.head.hash)
+        with report.step("See that all four validators have the same chain") as (step, _):
+            demo.facts |= await compare_heads(step, node, others)
     finally:
         await services.__aexit__(None, None, None)
 
@@ -397,7 +380,7 @@ def _cosine(a: list[float], b: list[float]) -> float:
 def _verify(demo: _Demo, step: Step, trust: str, models: tuple[DemoModel, ...]) -> None:
     """One fresh process that has the receipts, the hash to trust and the models, and nothing of the node."""
     folders = [argument for model in models for argument in ("--model", str(model.folder))]
-    text = _lazai("verify", *map(str, demo.receipts), "--trust", trust, *folders, "--json")
+    text = run_lazai("verify", *map(str, demo.receipts), "--trust", trust, *folders, "--json")
     outcomes = json.loads(text)["receipts"]
     for outcome in outcomes:
         step.show(Path(outcome["file"]).stem[:12] + "…", "accepted" if outcome["accepted"] else "REFUSED")
@@ -406,19 +389,3 @@ def _verify(demo: _Demo, step: Step, trust: str, models: tuple[DemoModel, ...]) 
                 step.show("", f"{kind if number == 0 else ' ' * len(kind)}  {text}")
     step.show("trust", outcomes[0]["trust"])
     step.note(verified=sum(outcome["accepted"] for outcome in outcomes), trust=trust)
-
-
-def _lazai(*arguments: str) -> str:
-    """Run a command of `lazai` in a process of its own. Raises LazAIError with what it said."""
-    environment = {**os.environ, "COLUMNS": str(shutil.get_terminal_size((100, 24)).columns)}
-    finished = subprocess.run(
-        [*_LAZAI, *arguments],
-        capture_output=True,
-        check=False,
-        env=environment,
-        text=True,
-        timeout=_VERIFY_TIMEOUT_SECONDS,
-    )
-    if finished.returncode:
-        raise LazAIError(f"`lazai {' '.join(arguments)}` ended with {finished.returncode}: {finished.stderr.strip()}")
-    return finished.stdout

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +27,10 @@ LOG = "log.jsonl"
 READY_PATIENCE_S = 120.0
 STOP_PATIENCE_S = 20.0
 ANSWER_BYTES_MAX = 64 * 2**20
+API_PORTS_ABOVE = 1000
+"""A node's port for users is so far above its port for nodes."""
+PORTS_FROM, PORTS_TO = 12_000, 31_000
+"""Below those that the system gives to connections: a node that starts again must find its port free."""
 _COMMAND = (sys.executable, "-c", "from lazai_core.cli.main import main; main()", "run")
 
 
@@ -90,6 +96,27 @@ def read_devnet(folder: Path) -> Devnet:
         raise LazAIError(f"cannot read {path}: {error.strerror}", hint="make a network with `lazai devnet`") from error
     except (ValueError, KeyError, TypeError) as error:
         raise LazAIError(f"{path} is no description of a network: {error}") from error
+
+
+def free_base_port(nodes: int) -> int:
+    """First of the ports for so many nodes that are free, as far as can be told now. Raises LazAIError."""
+    bases = list(range(PORTS_FROM, PORTS_TO, 2 * nodes + 10))
+    # Another network on this machine may be looking for ports at this moment.
+    random.shuffle(bases)
+    for base in bases:
+        if all(_is_free(base + number + above) for number in range(nodes) for above in (0, API_PORTS_ABOVE)):
+            return base
+    raise LazAIError("no free ports for a network on this machine")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class NodeClient:
@@ -228,11 +255,14 @@ class RunningNode:
 
 
 class RunningNetwork:
-    """All processes of a network; leaving the context stops them, whatever has happened."""
+    """All processes of a network; leaving the context stops them, whatever has happened.
 
-    def __init__(self, devnet: Devnet, environment: Mapping[str, str] | None = None) -> None:
+    The first `skip` nodes are somebody else's to run.
+    """
+
+    def __init__(self, devnet: Devnet, environment: Mapping[str, str] | None = None, *, skip: int = 0) -> None:
         self.devnet = devnet
-        self.nodes = [RunningNode(place, environment or {}) for place in devnet.nodes]
+        self.nodes = [RunningNode(place, environment or {}) for place in devnet.nodes[skip:]]
 
     def __enter__(self) -> RunningNetwork:
         try:

@@ -20,10 +20,9 @@ from lazai_core.api.consensus import Certificate
 from lazai_core.api.errors import LazAIError
 from lazai_core.builtin.sqlite_store import SqliteOptions, build_sqlite
 from lazai_core.chain.history import ChainHistory
-from lazai_core.cli.network_bench import free_base_port
 from lazai_core.cli.new_network import NetworkPlan, write_network
 from lazai_core.config.peer_address import split_host_port
-from lazai_core.node.devnet import RunningNetwork, RunningNode, read_devnet
+from lazai_core.node.devnet import RunningNetwork, RunningNode, free_base_port, read_devnet
 from lazai_core.registry import discover, load_catalog
 
 LEVEL_S = 10.0

@@ -33,6 +33,7 @@ def test_the_demonstration_ends_well_and_its_receipts_hold(tmp_path: Path) -> No
     facts = {key: value for step in summary["steps"] for key, value in step.items()}
     assert facts["answer"] == facts["label"]
     assert facts["same_as_settled"] is True
+    assert facts["same_at_all"] is True
     assert facts["exact_accuracy"] >= facts["float_accuracy"] - 0.01
     # Two sentences that say the same in other words.
     assert facts["cosine"] > 0.4
