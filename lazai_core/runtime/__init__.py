@@ -18,6 +18,9 @@
 | `builder` | ready work to a block |
 | `consensus_host` | performs the engine's effects, and is what the network speaks to |
 | `peering` | what host and network ask of each other |
+| `block_desk` | blocks on their way to the engine: got, checked, decided ones verified |
+| `host_parts` | what a consensus host is made of |
+| `host_tasks` | tasks beside the host's inbox |
 | `proposals` | blocks of the height that is being decided |
 | `decided` | decided blocks of peers, until their turn comes |
 | `block_timing` | when a proposer builds its block |

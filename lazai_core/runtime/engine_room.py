@@ -29,13 +29,14 @@ from .block_checks import BlockChecks
 from .block_timing import BlockTiming
 from .builder import Builder
 from .commit import Committer
-from .consensus_host import ConsensusHost, HostParts
+from .consensus_host import ConsensusHost
 from .disk import Disk
 from .evidence import EvidencePool
 from .execution import BoundedThreads
 from .gateway import NodeGateway, Rooms
 from .gossip import Gossip
 from .gossip.pools import PoolRecords, PoolTransactions
+from .host_parts import HostParts
 from .index import SettlementIndex
 from .jobs import ContractJobs
 from .lanes import Lanes

@@ -33,11 +33,12 @@ from lazai_core.runtime.block_checks import BlockChecks
 from lazai_core.runtime.block_timing import BlockTiming
 from lazai_core.runtime.builder import Builder
 from lazai_core.runtime.commit import Committer
-from lazai_core.runtime.consensus_host import ConsensusHost, HostParts
+from lazai_core.runtime.consensus_host import ConsensusHost
 from lazai_core.runtime.evidence import EvidencePool
 from lazai_core.runtime.execution import BoundedThreads
 from lazai_core.runtime.gossip import Gossip
 from lazai_core.runtime.gossip.pools import PoolTransactions
+from lazai_core.runtime.host_parts import HostParts
 from lazai_core.runtime.index import SettlementIndex
 from lazai_core.runtime.jobs import ContractJobs
 from lazai_core.runtime.last_sign import LastSigned, MessageSigner
