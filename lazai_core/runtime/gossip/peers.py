@@ -12,7 +12,7 @@ from attrs import define
 
 from lazai_core.api.consensus import Validator
 from lazai_core.api.network import PeerFault, PeerId, Transport
-from lazai_core.api.types import Hash32, Height
+from lazai_core.api.types import ZERO_HASH, Height
 from lazai_core.chain.block import Block
 from lazai_core.chain.genesis import Genesis
 from lazai_core.chain.history import ChainHistory
@@ -57,6 +57,7 @@ class PeerState:
     evidence: Budget
     status: Status | None = None
     foreign: bool = False
+    fork_seen: bool = False
     neighbours: frozenset[PeerId] = frozenset()
     certificate_sent: tuple[int, float] = (0, 0.0)
 
@@ -166,9 +167,17 @@ class PeerTable:
         if before is not None and status.sequence <= before.sequence:
             return None
         state.status = status
+        self._look_for_fork(state, status)
         if before is not None and status.height < before.height:
             self.blame(state.peer, PeerFault.BROKEN_PROMISE, f"height {status.height} after {before.height}")
         return status
+
+    def _look_for_fork(self, state: PeerState, status: Status) -> None:
+        """Two decided blocks of one height mean that a third of the power lies. Only people can help then."""
+        own = self.chain.history.block_hash(status.height - 1)
+        if own is not None and status.head not in (own, ZERO_HASH) and not state.fork_seen:
+            state.fork_seen = True
+            log.error("peer.fork", peer=state.peer, height=status.height - 1, own=own, others=status.head)
 
     def may_talk(self, state: PeerState) -> bool:
         """Whether a peer has not said too much lately; it is blamed where it has."""
@@ -204,7 +213,6 @@ class PeerTable:
     def status(self) -> bytes:
         """Where this node stands."""
         self._sequence += 1
-        head = self.chain.head
         return Status(
             protocol=PROTOCOL,
             chain_id=self.chain.genesis.chain_id,
@@ -212,7 +220,8 @@ class PeerTable:
             sequence=self._sequence,
             height=self.height,
             lowest=Height(max(1, self.chain.history.first_height())),
-            head=Hash32(head.hash),
+            # Of the height before, which is not always the head: a commit may be under way.
+            head=self.chain.history.block_hash(self.height - 1) or ZERO_HASH,
         ).encode()
 
     def tell_status(self) -> None:

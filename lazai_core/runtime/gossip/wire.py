@@ -83,7 +83,7 @@ PRIORITIES = {
 
 @frozen(kw_only=True)
 class Status:
-    """Where a node stands: the height it decides, the lowest block it can give, the hash of its newest block.
+    """Where a node stands: the height it decides, the lowest block it can give, the hash of the newest (zero: none).
 
     `sequence` grows with every status of a connection, since envelopes may overtake each other.
     """

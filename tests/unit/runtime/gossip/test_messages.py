@@ -9,6 +9,7 @@ from attrs import evolve
 from coincurve import GLOBAL_CONTEXT
 from coincurve._libsecp256k1 import ffi, lib
 from coincurve.ecdsa import serialize_recoverable
+from structlog.testing import capture_logs
 
 from lazai_core.api.consensus import signing_digest
 from lazai_core.api.network import PeerFault
@@ -330,5 +331,23 @@ def test_a_late_message_of_the_height_before_reaches_the_host_and_an_older_one_d
             assert heard(node) == [message_of(3, 2).payload]
             assert slow.faults_at(node) == [PeerFault.UNKNOWN_KEY, PeerFault.BAD_SIGNATURE]
             assert len(node.gossip.messages) == 0
+
+    run(work)
+
+
+def test_a_peer_with_another_block_of_a_decided_height_is_reported_once_and_not_banned() -> None:
+    """Who is on the wrong side of a fork cannot be told from here."""
+
+    async def work() -> None:
+        mesh = Mesh(4, nodes=2)
+        mesh.extend(2, [0])
+        mesh.extend(2, [1], extra=b"fork")
+        with capture_logs() as events:
+            async with mesh:
+                await asyncio.sleep(5)
+        forks = [event for event in events if event["event"] == "peer.fork"]
+        assert [event["height"] for event in forks] == [2, 2], "each of both, once"
+        assert {event["own"] for event in forks} == {node.chain.head.hash for node in mesh.nodes}
+        assert all(node.faults == [] for node in mesh.nodes)
 
     run(work)
