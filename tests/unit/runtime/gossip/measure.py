@@ -11,13 +11,15 @@ from random import Random
 import structlog
 
 from lazai_core.api.network import PeerId, Priority
+from lazai_core.chain.block import Block
+from lazai_core.lazvm.vm import LazVM
 from lazai_core.runtime.gossip.part_set import PART_BYTES, PartSet
 from lazai_core.runtime.gossip.transaction_wire import frames_of
 from lazai_core.runtime.gossip.wire import SignedPayload, Topic, batch_messages
 from lazai_core.testing.parts import KnownIdentity
 from tests.unit.lazvm import world
 from tests.unit.runtime.gossip.pools import Transactions
-from tests.unit.runtime.gossip.rig import Mesh, Stranger, make_block, message_of, run
+from tests.unit.runtime.gossip.rig import Chain, Mesh, Stranger, certificate_of, genesis_of, make_block, message_of, run
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -168,6 +170,53 @@ def sync(transactions_each: int) -> None:
     run(work)
 
 
+class Executing(Chain):
+    """A chain whose blocks are executed before they are committed."""
+
+    def __init__(self, vm: LazVM) -> None:
+        self.vm = vm
+        self.genesis, self.history = vm.genesis, vm.history
+
+    @property
+    def head(self) -> Block:
+        return self.vm.head
+
+    def commit(self, block: Block, certificate: bytes) -> None:
+        self.vm.commit(self.vm.check_block(block), certificate)
+
+
+def sync_executed(blocks: int, transactions_each: int) -> None:
+    """The same with the virtual machine, certificates of four signatures compared, a store in memory."""
+    start = world.genesis(validators=genesis_of(4).validators)
+    source = world.machine(start=start)
+    for number in range(blocks):
+        made = [
+            world.transaction(place % 8, number * transactions_each // 8 + place // 8, to=b"\x01" * 20, value=1)
+            for place in range(transactions_each)
+        ]
+        built = source.build_block(world.plan(source, *made))
+        assert len(built.executed.block.transactions) == transactions_each
+        source.commit(built.executed, certificate_of(built.executed.block, 4).encode())
+
+    async def work() -> None:
+        mesh = Mesh(4, nodes=2, chain=Executing(source))
+        late = mesh.nodes[1]
+        late.chain = Executing(world.machine(start=start))
+        late.host.chain = late.gossip.peers.chain = late.chain
+        late.gossip.peers.height = late.host.height
+        begin = time.process_time()
+        async with mesh:
+            while late.chain.head.height < blocks:
+                await asyncio.sleep(0.01)
+        seconds = time.process_time() - begin
+        print(
+            f"executed: {blocks} blocks of {transactions_each} transfers in {seconds:.2f} s: "
+            f"{blocks / seconds:,.0f} blocks/s, {blocks * transactions_each / seconds:,.0f} transactions/s"
+        )
+
+    run(work)
+
+
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     for validators in (4, 31, 100):
@@ -178,3 +227,5 @@ if __name__ == "__main__":
     transactions()
     for count in (0, 100):
         sync(count)
+    sync_executed(400, 0)
+    sync_executed(60, 80)
