@@ -12,7 +12,7 @@ import {IGovernor} from "./interfaces/ISystemContracts.sol";
 contract Validators {
     /// @notice Stakes in wei, times in blocks, shares in millionths. `powerUnit` is the stake for one unit of power and
     /// never changes. `countMax` is the largest set. Stake that is withdrawn can be claimed, and cannot be slashed any
-    /// more, after `unbondingBlocks`; offences are judged up to `evidenceBlocks` after their height. More than
+    /// more, after `unbondingBlocks`; offences are judged up to `evidenceBlocks` after their height, which never grows. More than
     /// `absencesMax` absences in one window of `windowBlocks` mean jail for at least `jailBlocks`. `entryShare` of the
     /// set's power may enter it in one window without the governor's approval, so that newcomers cannot stop the chain.
     struct Parameters {
@@ -365,9 +365,11 @@ contract Validators {
         _check("powerUnit", next.powerUnit, previous.powerUnit, previous.powerUnit);
         _check("minimumStake", next.minimumStake, next.powerUnit, STAKE_LIMIT);
         _check("countMax", next.countMax, 1, COUNT_LIMIT);
-        // A validator may withdraw its stake one block before it votes for the last time.
-        _check("unbondingBlocks", next.unbondingBlocks, 3, BLOCKS_LIMIT);
-        _check("evidenceBlocks", next.evidenceBlocks, 1, next.unbondingBlocks - 2);
+        // A validator may withdraw its stake one block before it votes for the last time. The time for evidence never
+        // grows: stake that was withdrawn before would be gone too early, and nodes that began from a snapshot may lack
+        // headers that are older.
+        _check("evidenceBlocks", next.evidenceBlocks, 1, previous.evidenceBlocks);
+        _check("unbondingBlocks", next.unbondingBlocks, next.evidenceBlocks + 2, BLOCKS_LIMIT);
         _check("windowBlocks", next.windowBlocks, 2, BLOCKS_LIMIT);
         _check("absencesMax", next.absencesMax, 1, next.windowBlocks - 1);
         _check("jailBlocks", next.jailBlocks, 1, BLOCKS_LIMIT);

@@ -195,7 +195,7 @@ def set_parameters(world: StakingWorld, parameters: StakingParameters, sender: A
 
 def test_the_governor_sets_parameters() -> None:
     world = StakingWorld()
-    wanted = StakingParameters(minimum_stake=3 * COIN, count_max=9, entry_share=0, amnesia_share=1_000_000)  # type: ignore[arg-type]
+    wanted = with_parameters(minimum_stake=3 * COIN, evidence_blocks=30, entry_share=0, amnesia_share=1_000_000)
 
     assert set_parameters(world, wanted) == ""
     assert read_staking(world) == wanted
@@ -211,10 +211,10 @@ def test_the_governor_sets_parameters() -> None:
         ({"minimum_stake": 2**127 + 1}, "minimumStake", COIN, 2**127),
         ({"count_max": 0}, "countMax", 1, 512),
         ({"count_max": 513}, "countMax", 1, 512),
-        ({"unbonding_blocks": 2}, "unbondingBlocks", 3, 2**40),
-        ({"unbonding_blocks": 2**40 + 1}, "unbondingBlocks", 3, 2**40),
-        ({"evidence_blocks": 0}, "evidenceBlocks", 1, 48),
-        ({"evidence_blocks": 49}, "evidenceBlocks", 1, 48),
+        ({"unbonding_blocks": 41}, "unbondingBlocks", 42, 2**40),
+        ({"unbonding_blocks": 2**40 + 1}, "unbondingBlocks", 42, 2**40),
+        ({"evidence_blocks": 0}, "evidenceBlocks", 1, 40),
+        ({"evidence_blocks": 41}, "evidenceBlocks", 1, 40),
         ({"window_blocks": 1}, "windowBlocks", 2, 2**40),
         ({"absences_max": 0}, "absencesMax", 1, 9),
         ({"absences_max": 10}, "absencesMax", 1, 9),
@@ -233,6 +233,17 @@ def test_parameters_out_of_range_are_refused_by_name(change: dict[str, Any], nam
 
     assert refused == error("OutOfRange", parameter=name, value=value, minimum=least, maximum=most)
     assert read_staking(world) == SMALL
+
+
+def test_the_time_for_evidence_never_grows() -> None:
+    world = StakingWorld()
+    assert set_parameters(world, with_parameters(evidence_blocks=20, unbonding_blocks=22)) == ""
+
+    longer = with_parameters(evidence_blocks=21, unbonding_blocks=90)
+    assert set_parameters(world, longer) == error(
+        "OutOfRange", parameter="evidenceBlocks", value=21, minimum=1, maximum=20
+    )
+    assert set_parameters(world, with_parameters(evidence_blocks=20, unbonding_blocks=90)) == ""
 
 
 def test_validators_below_a_new_minimum_stay_until_they_move() -> None:
