@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from lazai_core.api.compute import CancelToken, Capability
@@ -43,3 +46,14 @@ def test_proofs_are_equal_whoever_computes_them(entry: CoprocessorEntry) -> None
         system.verify(key.verifying_key, claim.statement, proof, AcceptancePolicy())
         proofs.append((key.verifying_key, proof))
     assert proofs[0] == proofs[1]
+
+
+def test_checking_a_receipt_does_not_load_the_coprocessor() -> None:
+    # Systems keep the coprocessor for proving; its library takes seconds to load.
+    command = (
+        "import sys; from lazai_core.cli.offline import OfflineSystems; "
+        "from lazai_core.registry import discover, load_catalog; "
+        "systems = OfflineSystems(load_catalog(discover())); print(systems['plonk'].name, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["plonk", "False"]
