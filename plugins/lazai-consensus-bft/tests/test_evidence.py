@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from bft_driving import BLOCK, CHAIN_ID, OTHER, Host, follower, identity, only, powers, prevotes, sign, vote
+from bft_driving import BLOCK, CHAIN_ID, OTHER, Host, follower, identity, only, powers, prevotes, sign, validators, vote
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lazai_consensus_bft.evidence import (
     AMNESIA,
@@ -16,10 +18,12 @@ from lazai_consensus_bft.evidence import (
     Double,
     SignedMessage,
     decode_evidence,
+    encode_evidence,
+    judge_evidence,
     verify_evidence,
 )
 from lazai_consensus_bft.messages import Kind, Message, Proposal
-from lazai_core.api.consensus import ReportEvidence
+from lazai_core.api.consensus import Offence, ReportEvidence, Validator
 from lazai_core.api.errors import ConsensusFault
 from lazai_core.api.types import Hash32, Height
 
@@ -155,3 +159,46 @@ def test_forged_amnesia_is_refused() -> None:
     refuse(evolve(good, prevote=signed(number, vote(Kind.PREVOTE, BLOCK, round_number=1))))
     refuse(evolve(good, prevote=signed(number, vote(Kind.PREVOTE, None, round_number=1))))
     refuse(evolve(good, prevote=signed(number, vote(Kind.PREVOTE, OTHER, round_number=2))))
+
+
+@given(st.data())
+def test_changed_evidence_convicts_nobody_else(data: st.DataObject) -> None:
+    votes = [signed(1, vote(Kind.PRECOMMIT, block_id)) for block_id in (BLOCK, OTHER)]
+    good = encode_evidence(Double(validator=identity(1).address, first=votes[0], second=votes[1]))
+    offence = Offence(validator=identity(1).address, height=Height(1), kind=DOUBLE_VOTE)
+    members = validators(1, 1, 1, 1)
+    assert judge_evidence(good, lambda height: members, CHAIN_ID) == offence
+
+    changed = bytearray(good)
+    changed[data.draw(st.integers(0, len(good) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ConsensusFault):
+        judge_evidence(bytes(changed), lambda height: members, CHAIN_ID)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_no_evidence(noise: bytes) -> None:
+    for raw in (noise, b"\x00" + noise, b"\x01" + noise):
+        with pytest.raises(ConsensusFault):
+            judge_evidence(raw, lambda height: validators(1, 1, 1, 1), CHAIN_ID)
+
+
+def test_evidence_is_judged_by_the_set_of_the_height_it_names() -> None:
+    asked = list[int]()
+
+    def at(height: Height) -> tuple[Validator, ...]:
+        asked.append(height)
+        if height != 5:
+            raise ConsensusFault("not judged any more")
+        return validators(1, 1, 1, 1)
+
+    def double(number: int, height: int) -> bytes:
+        votes = [signed(number, vote(Kind.PREVOTE, block_id, height=height)) for block_id in (BLOCK, OTHER)]
+        return encode_evidence(Double(validator=identity(number).address, first=votes[0], second=votes[1]))
+
+    assert judge_evidence(double(1, 5), at, CHAIN_ID).height == 5
+    for number, height, reason in ((6, 5, "no validator of height 5"), (1, 4, "not judged any more")):
+        with pytest.raises(ConsensusFault, match=reason):
+            judge_evidence(double(number, height), at, CHAIN_ID)
+    with pytest.raises(ConsensusFault, match="of this chain"):
+        judge_evidence(double(1, 5), at, CHAIN_ID + 1)
+    assert asked == [5, 5, 4]

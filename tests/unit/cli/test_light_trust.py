@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lazai_core.api.consensus import Certificate, CommitSignature, Validator, signing_digest, validators_hash
 from lazai_core.api.errors import EncodingError
@@ -249,3 +252,27 @@ def test_header_files_round_trip(chain: Chain) -> None:
     assert HeaderFile.decode(held.encode()) == held
     assert held.find(chain.headers[5].hash) == chain.headers[5]
     assert held.find(Hash32(bytes(32))) is None
+
+
+def _sample_file() -> bytes:
+    return Chain(Hash32(bytes(32)), 1_700_000_000).file(2, 3, 9).encode()
+
+
+SAMPLE = _sample_file()
+
+
+@given(st.data())
+def test_any_changed_byte_of_a_header_file_is_refused_or_another_file(data: st.DataObject) -> None:
+    changed = bytearray(SAMPLE)
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+
+    with contextlib.suppress(EncodingError):
+        assert HeaderFile.decode(bytes(changed)).encode() == bytes(changed)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_no_header_file(data: bytes) -> None:
+    for raw in (data, SAMPLE[: len(SAMPLE) // 2] + data, b'{"blocks":[["0x' + data.hex().encode() + b'","0x"]]}'):
+        with pytest.raises(EncodingError):
+            HeaderFile.decode(raw)
