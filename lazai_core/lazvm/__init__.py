@@ -11,6 +11,7 @@ py-evm), so import that inside functions. What the rest of the node uses, and no
         active_from={address: height},  # PrecompileEntry.active_from where it is not 0; optional
         gas_policy=gas_policy,      # api.gas.GasPolicy
         verify_record=verify_record,  # chain.witness.RecordCheck; `records.RecordVerifier(...)` is the real one
+        consensus=engine,           # judges certificates and evidence; without it blocks carry neither
     )                               # writes the genesis block into an empty store; InvalidGenesis on another chain's
 
     vm.head                -> Block             newest committed block (chain.block.Block)
@@ -18,6 +19,8 @@ py-evm), so import that inside functions. What the rest of the node uses, and no
                                                 transaction_place(hash), certificate(height)
     vm.state()             -> StateView         state at the head; vm.state(root) at any committed root.
                                                 balance, nonce, code, storage (a StatePort)
+    vm.validators(height)  -> (Validator, ...)  who decides a height, up to the second after the head
+    vm.verify_evidence(bytes) -> Offence        what evidence of the window proves; `runtime.evidence` asks
     vm.fees()              -> FeeState          fee fields of the head, as GasPolicy.quote wants them
     vm.next_base_fees()    -> (Wei, Wei)        EVM and compute base fee of the next block
     vm.simulate(raw, records={}, timestamp=None)
@@ -34,12 +37,14 @@ py-evm), so import that inside functions. What the rest of the node uses, and no
     vm.summary(executed)   -> BlockSummary      for observers
 
 `records` is a mapping of `JobId` to `ComputeRecord`. Blocks are checked or built on the head only. A `LazVM` belongs
-to one thread at a time (the execution thread); `vm.history` and `vm.state()` may be read from others.
+to one thread at a time (the execution thread); `vm.history`, `vm.state()` and `vm.validators()` may be read from others.
 
 | module | what it is for |
 |---|---|
 | `vm` | the facade above |
+| `plan` | what goes into the building of a block, and what comes out |
 | `production` | one block: what proposer and validator share |
+| `opening` | what a block says of consensus: last certificate and evidence, judged, for the contract Validators |
 | `execute` | one transaction or call on an open state |
 | `validation` | whether a transaction can be executed |
 | `engine` | the one module that imports `eth` |

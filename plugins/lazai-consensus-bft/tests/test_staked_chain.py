@@ -9,14 +9,18 @@ from attrs import evolve
 from staked_chain import COIN, SHORT, StakedChain, double_vote, who
 
 from lazai_consensus_bft.committee import committee_of
-from lazai_core.api.consensus import Certificate, validators_hash
+from lazai_consensus_bft.engine import BftEngine
+from lazai_core.api.consensus import Certificate, Validator, validators_hash
 from lazai_core.api.errors import ConsensusFault, InvalidBlock, StorageError
 from lazai_core.api.types import VALIDATORS_ADDRESS, ZERO_ADDRESS, Address, Hash32, Height
 from lazai_core.builtin.stores import MemoryStore
 from lazai_core.chain.block import Block
+from lazai_core.chain.light_client import LightClient, NotEnoughTrust, TrustOptions
+from lazai_core.chain.light_file import HeaderFile, headers_of, heights_between
 from lazai_core.chain.staking import is_convicted
 from lazai_core.chain.staking_calls import ADD_STAKE, APPROVE, CLAIM, UNJAIL, WITHDRAW_STAKE
 from lazai_core.runtime.evidence import PIECES_MAX, EvidencePool
+from tests.unit.lazvm.world import CHAIN_ID
 
 
 def refusal(chain: StakedChain, block: Block) -> InvalidBlock:
@@ -405,3 +409,39 @@ def test_the_pool_forgets_what_is_too_old() -> None:
     pool.committed(chain.step())
     assert pool.pending() == ()
     assert PIECES_MAX >= 16
+
+
+# Headers for those who have no node.
+
+
+def test_headers_of_a_staked_chain_lead_from_its_genesis_to_any_block() -> None:
+    chain = StakedChain((10, 10, 10, 10))
+    chain.step(chain.call(APPROVE, who(4), 40))
+    chain.step(chain.register(4, 40))
+    chain.run(6)
+    for number in range(3):
+        chain.step(chain.call(WITHDRAW_STAKE, who(number), 10 * COIN))
+        chain.run(4)
+    chain.run(10)
+    history, top = chain.vm.history, chain.vm.head.height
+    stranger = (Validator(address=Address(b"\x99" * 20), power=1),)
+    rules = BftEngine(chain_id=CHAIN_ID, address=stranger[0].address, committee=committee_of(stranger))
+    client = LightClient(
+        rules=rules,
+        chain_id=CHAIN_ID,
+        now_s=chain.vm.head.header.timestamp,
+        options=TrustOptions(trusting_period_s=None),
+    )
+    everything = headers_of(history, range(top + 1))
+
+    needed = heights_between(client, everything, Height(0), Height(top))
+    file = HeaderFile.decode(headers_of(history, needed).encode())
+
+    # Validators 0 to 2 of the beginning are gone, so that one step is not enough, and not every header is needed.
+    assert 2 < len(needed) < top // 2
+    assert client.verify_to(file.block(Height(0)), Height(top), file.block).header == chain.vm.head.header
+    with pytest.raises(NotEnoughTrust):
+        client.verify_step(everything.block(Height(1)), everything.block(Height(top)))
+    assert heights_between(client, everything, Height(9), Height(4)) == [4, 5, 6, 7, 8, 9]
+    with pytest.raises(ConsensusFault, match="no header of height"):
+        headers_of(history, [top + 1])
