@@ -68,6 +68,7 @@ class Node:
     history: list[tuple[Input, tuple[Effect, ...]]] = field(factory=list)
     extended: dict[int, Certificate] = field(factory=dict)
     evidence: list[ReportEvidence] = field(factory=list)
+    signed: dict[tuple[int, int, int], bytes] = field(factory=dict)
     cancelled: set[tuple[str, int, int]] = field(factory=set)
     life: int = 0
 
@@ -139,6 +140,9 @@ class Cluster:
                 checked = BlockChecked(height=effect.height, round=effect.round, block_id=effect.block_id, valid=True)
                 self._feed_later(number, checked, 1)
             case SignMessage():
+                place = (effect.height, effect.round, effect.step)
+                known = node.signed.setdefault(place, effect.payload)
+                assert known == effect.payload, f"two messages to sign for height, round and step {place}"
                 signature = node.identity.sign(signing_digest(effect.payload))
                 self._feed_later(number, OwnMessageSigned(payload=effect.payload, signature=signature), 0)
             case Broadcast():

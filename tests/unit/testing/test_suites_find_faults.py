@@ -27,7 +27,7 @@ from lazai_core.api import (
     hookimpl,
 )
 from lazai_core.api.compute import CancelToken, Coprocessor, ExecutionResult, TensorView
-from lazai_core.api.consensus import BlockBuilt, Offence, OffenceKind, StartHeight
+from lazai_core.api.consensus import BlockBuilt, Offence, OffenceKind, StartHeight, WalRecord
 from lazai_core.api.errors import ProofRejected
 from lazai_core.api.job import ProofEnvelope, ResourceLimits
 from lazai_core.api.needs import ChainParameters, NodeIdentity, ProgramStore
@@ -330,6 +330,13 @@ class Credulous(SoloEngine):
         return Offence(validator=validators(1)[0].address, height=Height(1), kind=OffenceKind.DOUBLE_VOTE)
 
 
+class Forgetful(SoloEngine):
+    """Decides another block after a crash than the one it had signed for."""
+
+    def step(self, event: Any) -> Any:
+        return () if isinstance(event, WalRecord) else super().step(event)
+
+
 class Moody(SoloEngine):
     counter = itertools.count()
 
@@ -353,6 +360,8 @@ def test_the_consensus_suite() -> None:
     catches(suite.test_a_changed_certificate_is_refused, _consensus_entry(Gullible), options)
     catches(suite.test_another_chain_or_validator_set_refuses, _consensus_entry(Gullible), options)
     catches(suite.test_equal_inputs_give_equal_effects, _consensus_entry(Moody), options)
+    restarts = suite.test_a_restart_at_any_moment_leaves_one_block_a_height
+    catches(restarts, _consensus_entry(Forgetful), options)
     trusts = suite.test_signers_vouch_for_their_own_set_and_not_for_strangers
     catches(trusts, _consensus_entry(Credulous), options)
     catches(suite.test_what_proves_nothing_is_refused, _consensus_entry(Credulous), options)
