@@ -284,5 +284,5 @@ class Gossip:
     def blame(self, peer: PeerId, fault: PeerFault) -> None:
         """The peer sent something that the host found to be wrong."""
         self.peers.blame(peer, fault, "found by the host")
-        if fault in (PeerFault.INVALID_BLOCK, PeerFault.FORGED_CERTIFICATE):
+        if fault in (PeerFault.INVALID_BLOCK, PeerFault.FORGED_CERTIFICATE, PeerFault.WRONG_PART):
             self.sync.refused(peer)

@@ -216,6 +216,32 @@ def test_wrong_blocks_are_blamed_on_who_gave_them_and_come_from_others() -> None
     run(lambda: lies("another's certificate", PeerFault.UNDECODABLE))
 
 
+def test_a_decided_block_with_another_body_comes_from_somebody_else() -> None:
+    """The header's hash does not show it: the host finds it out, and says so with the name of a wrong part."""
+
+    async def work() -> None:
+        mesh = Mesh(4, nodes=1)
+        blocks = chain_of(mesh, 3)
+        async with mesh:
+            (node,) = mesh.nodes
+            liar, honest = Stranger(mesh, 9), Stranger(mesh, 8)
+            node.host.refuse = lambda block, certificate: None if block in blocks else PeerFault.WRONG_PART
+            await liar.meet(node, height=4)
+            (request,) = asked(liar)
+            answer(liar, node, request, [blocks[0], evolve(blocks[1], transactions=(b"other",)), blocks[2]])
+            await honest.meet(node, height=4)
+            await asyncio.sleep(1)
+            assert node.chain.head == blocks[0]
+            for each in asked(honest):
+                answer(honest, node, each, blocks[each.start - 1 : each.start - 1 + each.count])
+            await asyncio.sleep(0.1)
+
+            assert liar.faults_at(node) == [PeerFault.WRONG_PART]
+            assert node.chain.head == blocks[-1]
+
+    run(work)
+
+
 def test_a_claimed_large_block_that_never_comes_is_given_up() -> None:
     async def work() -> None:
         mesh = Mesh(4, nodes=1)
