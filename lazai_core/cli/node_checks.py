@@ -98,7 +98,15 @@ def check_key(selection: Selection) -> Iterator[Finding]:
 
 def _check_role(selection: Selection, address: bytes) -> Iterator[Finding]:
     genesis = _genesis(selection)
-    if selection.loaded.config.node.role is not Role.VALIDATOR or isinstance(genesis, Finding):
+    if isinstance(genesis, Finding):
+        return
+    if selection.loaded.config.network is None and len(genesis.validators) > 1:
+        yield failure(
+            "network",
+            f"the chain has {len(genesis.validators)} validators, and this node no network to meet them",
+            "add [network] with their addresses in peers",
+        )
+    if selection.loaded.config.node.role is not Role.VALIDATOR:
         return
     if address not in [validator.address for validator in genesis.validators]:
         yield warning(

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 
 from lazai_core.api.errors import PluginError
+from lazai_core.api.service import Severity
 from lazai_core.config import Chosen
 from lazai_core.registry import Kind
 
@@ -17,7 +18,12 @@ LISTEN_OPTION = "listen"
 
 
 def port_findings(selection: Selection) -> Iterator[Finding]:
-    """One finding for every service that has an option `listen`."""
+    """One finding for every service that has an option `listen`, and one for the network."""
+    network = selection.loaded.config.network
+    if network is not None and network.listen:
+        found = check_address("network", network.listen)
+        # Unlike an API it is made for everybody: nobody is heard who has not proven a key.
+        yield fine(found.check, f"{network.listen} is free") if found.severity is Severity.WARNING else found
     for choice in selection.loaded.config.choices():
         if choice.kind == Kind.SERVICE:
             address = _listen_address(selection, choice)

@@ -27,7 +27,7 @@ from lazai_core.registry import discover, load_catalog
 
 LEVEL_S = 10.0
 """Every node is level with the others again so long after a fault is over."""
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 _CHUNK_BYTES = 1 << 16
 
 
@@ -56,7 +56,9 @@ class Wires:
         """A wire to a node's port; returns the port to dial instead."""
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._join(dialler, listener, port, reader, writer)
+            # Streams report a cancelled handler as a failure; here it is how a wire is taken away.
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._join(dialler, listener, port, reader, writer)
 
         server = asyncio.run_coroutine_threadsafe(asyncio.start_server(accept, "127.0.0.1", 0), self._loop).result(10)
         self._servers.append(server)
