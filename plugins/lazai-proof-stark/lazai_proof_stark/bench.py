@@ -21,6 +21,7 @@ from lazai_core.api.service import Benchmark, BenchmarkResult
 
 if TYPE_CHECKING:
     from .benchmarks.exact_models import Bar, Prepared
+    from .benchmarks.scaling import ScalingPoint
     from .benchmarks.speed import MachineSpeed
 
 Progress = Callable[[int, int, str], None]
@@ -39,6 +40,7 @@ class BenchOptions:
     seconds: float = 10.0
     peer: str = ""
     peer_seconds: float = 3600.0
+    with_scaling: bool = False
     parameters: str = "proven100"
 
 
@@ -77,6 +79,8 @@ class Report:
     failures: list[str] = field(factory=list)
     permutations_per_second: float = 0.0
     """Poseidon2 permutations proved a second, each of them independent of the others."""
+    scaling: tuple[ScalingPoint, ...] = ()
+    """Dense networks of one shape, for the plot of time against size; empty where nobody asked."""
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -107,7 +111,7 @@ def chosen_names(names: Sequence[str], seconds: float = 0.0) -> tuple[str, ...]:
 
 def bench_stark(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:
     """The hook's benchmark. Raises ComputeError when a model could not be measured."""
-    return _measured(BenchOptions(names=chosen_names((), seconds), seconds=seconds), progress)
+    return _measured(BenchOptions(names=chosen_names((), seconds), seconds=seconds, with_scaling=True), progress)
 
 
 def bench_beside_ezkl(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:
@@ -151,6 +155,10 @@ def model_figures(options: BenchOptions, progress: Progress) -> Report:
             report.figures.append(_measure(prepared, options, tell))
         except LazAIError as cause:
             report.failures.append(f"{name}: {cause}")
+    if options.with_scaling:
+        from .benchmarks.scaling import scaling_points
+
+        report.scaling = scaling_points(options.parameters, partial(progress, total, total))
     progress(total, total, "done")
     return report
 
@@ -329,8 +337,13 @@ def size_plots(report: Report) -> dict[str, bytes]:
     places = [float(figures.cells + figures.weight_cells) for figures in report.figures]
     names = tuple(figures.name for figures in report.figures)
     times = tuple(zip(places, (figures.prove_seconds for figures in report.figures), strict=True))
-    checks = tuple(zip(places, (figures.verify_seconds for figures in report.figures), strict=True))
-    series = (Points(name="prove", points=times, labels=names), Points(name="verify", points=checks))
+    series = [Points(name="prove, benchmark models", points=times, labels=names, joined=False)]
+    if report.scaling:
+        proved = tuple((float(point.cells), point.prove_seconds) for point in report.scaling)
+        checked = tuple((float(point.cells), point.verify_seconds) for point in report.scaling)
+        widths = tuple(f"width {point.width}" for point in report.scaling)
+        series.append(Points(name="prove, dense networks of one shape", points=proved))
+        series.append(Points(name="verify, dense networks of one shape", points=checked, labels=widths))
     texts = ("time against size of the model", "cells committed to, activations and weights", "seconds")
     plots = {".svg": line_svg(*texts, series).encode("utf-8")}
     with suppress(BackendUnavailable):

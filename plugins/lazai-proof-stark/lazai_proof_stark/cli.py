@@ -190,7 +190,12 @@ def bench(
     except InvalidInput as cause:
         raise click.UsageError(cause.message) from cause
     options = BenchOptions(
-        names=names, seconds=seconds, peer=peer or "", peer_seconds=peer_seconds, parameters=parameters
+        names=names,
+        seconds=seconds,
+        peer=peer or "",
+        peer_seconds=peer_seconds,
+        with_scaling=plot is not None,
+        parameters=parameters,
     )
     with telling_compilation(_say):
         figures = model_figures(options, lambda _done, _total, text: _say(text))

@@ -113,11 +113,12 @@ def _rectangle(item: Rectangle, unit: str) -> str:
 
 @frozen(kw_only=True)
 class Points:
-    """A named series over positive numbers; with `labels`, one a point, above the marks."""
+    """A named series over positive numbers; with `labels`, one a point, above the marks; `joined` by a line or not."""
 
     name: str
     points: tuple[tuple[float, float], ...]
     labels: tuple[str, ...] = ()
+    joined: bool = True
 
 
 def line_svg(title: str, x_name: str, y_name: str, series: Sequence[Points]) -> str:
@@ -159,7 +160,8 @@ def _line(line: Points, colour: str, places: Sequence[tuple[float, float]], inde
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     marks = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in places]
     legend = f'<text x="100" y="{70 + 16 * index}" fill="{colour}">{escape(line.name)}</text>'
-    return [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>', *marks, legend]
+    stroke = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>' if line.joined else ""
+    return [stroke, *marks, legend]
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
@@ -211,11 +213,13 @@ def line_png(title: str, x_name: str, y_name: str, series: Sequence[Points]) -> 
     for index, line in enumerate(series):
         places = sorted(line.points)
         xs, ys = [x for x, _ in places], [y for _, y in places]
-        axes.plot(xs, ys, marker="o", color=COLOURS[index % len(COLOURS)], label=line.name)
+        style = "-" if line.joined else ""
+        axes.plot(xs, ys, marker="o", linestyle=style, color=COLOURS[index % len(COLOURS)], label=line.name)
         for number, (label, place) in enumerate(sorted(zip(line.labels, line.points, strict=False), key=_by_place)):
             offset = (0, 7 + 10 * (number % 2))
             axes.annotate(label, place, xytext=offset, textcoords="offset points", fontsize=7, ha="center")
-    axes.legend(frameon=False)
+    axes.margins(0.08, 0.15)
+    axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     return _png_bytes(canvas)
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from lazai_core.api.errors import BackendUnavailable, InvalidInput, ProofError, ProofMalformed
 from lazai_core.testing.cases import cases
 from lazai_proof_stark import bench
+from lazai_proof_stark.benchmarks import scaling
 from lazai_proof_stark.benchmarks.exact_models import MODELS
 from lazai_proof_stark.benchmarks.float_models import FLOAT_MODELS, float_model
 from lazai_proof_stark.cli import stark
@@ -200,7 +201,9 @@ def test_a_stage_has_one_colour_in_all_charts_and_a_legend() -> None:
     assert "narrow 1,234 (100 %)" in text
 
 
-def test_plots_name_their_models(tmp_path: Path) -> None:
+def test_plots_name_their_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "WIDTHS", (8, 16))
+    monkeypatch.setattr(scaling, "RUNS", 1)
     result = run(
         "bench", "mlp_tiny", "mlp_784", "--seconds", "0.1", "--parameters", "dev", "--plot", tmp_path / "size.svg"
     )
@@ -210,6 +213,7 @@ def test_plots_name_their_models(tmp_path: Path) -> None:
     ElementTree.fromstring(text)
     assert ">mlp_tiny<" in text
     assert ">mlp_784<" in text
+    assert ">width 16<" in text
     assert "cells committed to" in text
 
 
@@ -244,7 +248,13 @@ def test_large_models_wait_for_a_large_budget() -> None:
         bench.chosen_names(("mlp",))
 
 
+def test_networks_of_one_shape_span_three_decades() -> None:
+    assert scaling.WIDTHS[-1] ** 2 >= 1000 * scaling.WIDTHS[0] ** 2
+    assert sum(array.size for array in scaling.dense_network(32).constants) == 2 * (32 * 32 + 32)
+
+
 def test_the_hook_gives_results_with_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "WIDTHS", (8,))
     monkeypatch.setattr(bench, "chosen_names", lambda names, seconds: ("mlp_784",))
     (item,) = bench.benchmarks()
 
