@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,11 @@ def multiply(a: KArray, b: KArray) -> KArray:
         out = np.empty((a.shape[0], b.shape[1], DEGREE), dtype=np.int64)
         multiply_outer(_flat(a), _flat(b), out)
         return out
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    left = a if a.size == DEGREE else np.broadcast_to(a, shape)
-    right = b if b.size == DEGREE else np.broadcast_to(b, shape)
-    out = np.empty((int(np.prod(shape[:-1], dtype=np.int64)), DEGREE), dtype=np.int64)
+    as_left = a.shape == b.shape or (b.size == DEGREE and b.ndim <= a.ndim)
+    shape = a.shape if as_left else np.broadcast_shapes(a.shape, b.shape)
+    left = a if a.size == DEGREE or a.shape == shape else np.broadcast_to(a, shape)
+    right = b if b.size == DEGREE or b.shape == shape else np.broadcast_to(b, shape)
+    out = np.empty((prod(shape[:-1]), DEGREE), dtype=np.int64)
     multiply_flat(_flat(left), _flat(right), out)
     return out.reshape(shape)
 

@@ -1,4 +1,4 @@
-"""Integers against elements of K: operands folded along axes, leaves' denominators, residues.
+"""Integers against elements of K: operands folded along axes, and residues.
 
 Values are signed integers as programs hold them, weights canonical `[n, 5]`. A sum of products of 31-bit weights with
 b-bit values is reduced every 2^(31 - b) rows, so int64 never overflows.
@@ -6,18 +6,13 @@ b-bit values is reduced every 2^(31 - b) rows, so int64 never overflows.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
 from ..field import P
-from .lanes import BASE_BLOCK_BYTES, EXTENSION_BLOCK_BYTES, ExtensionLanes, vector_intrinsic
 
 _P = np.int64(P)
 _MONTGOMERY = np.uint64((1 << 32) % P)
-_EXT = np.uint64(EXTENSION_BLOCK_BYTES)
-_BASE = np.uint64(BASE_BLOCK_BYTES)
 COLUMNS_A_BLOCK = 256
 
 
@@ -73,20 +68,3 @@ def residue_words(values, out):
     for i in range(values.shape[0]):
         canonical = np.uint64(np.int64(values[i]) % _P)
         out[i] = np.uint32(canonical * _MONTGOMERY % np.uint64(_P))
-
-
-def _emit_subtract_scaled(k: ExtensionLanes, factor: Any, values: Any, out: Any) -> None:
-    k.store(k.sub(k.load(out), k.scale(k.load(factor), k.base.load(values))), out)
-
-
-_subtract_scaled = vector_intrinsic(_emit_subtract_scaled, 3)
-
-
-@njit(cache=True, nogil=True)
-def subtract_scaled(factor, values, out, begin, end):
-    """out -= factor * values for blocks begin .. end: factor a splat over K, values over F, out over K."""
-    scalar, source = np.uint64(factor.ctypes.data), np.uint64(values.ctypes.data)
-    target = np.uint64(out.ctypes.data)
-    for index in range(begin, end):
-        block = np.uint64(index)
-        _subtract_scaled(scalar, source + block * _BASE, target + block * _EXT)
