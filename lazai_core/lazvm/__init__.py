@@ -37,7 +37,8 @@ py-evm), so import that inside functions. What the rest of the node uses, and no
     vm.summary(executed)   -> BlockSummary      for observers
 
 `records` is a mapping of `JobId` to `ComputeRecord`. Blocks are checked or built on the head only. A `LazVM` belongs
-to one thread at a time (the execution thread); `vm.history`, `vm.state()` and `vm.validators()` may be read from others.
+to one thread at a time (the execution thread); `vm.history`, `vm.state()` and `vm.validators()` may be read from
+others.
 
 | module | what it is for |
 |---|---|

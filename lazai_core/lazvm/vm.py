@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from attrs import frozen
+
 from lazai_core.api.consensus import Certificate, Offence, Validator, validators_hash
 from lazai_core.api.errors import (
     ConsensusFault,
@@ -58,6 +60,14 @@ __all__ = [
 SETS_CACHED_MAX = 64
 
 
+@frozen(kw_only=True)
+class _Tip:
+    """The newest block, and the set that its state names: it decides the second height after."""
+
+    head: Block
+    announced: tuple[Validator, ...]
+
+
 class LazVM:
     """One chain in one store. Not for several threads at a time.
 
@@ -90,13 +100,17 @@ class LazVM:
         )
         self.judge = ConsensusJudge(rules=consensus, chain_id=genesis.chain_id, validators=self.validators)
         self._sets: dict[Hash32, tuple[Validator, ...]] = {}
-        self._head = self._open()
-        self._announced = self._announce()
+        # One value, so that other threads never see a head with the set that another one announced.
+        self._tip = self._tip_of(self._open())
 
     @property
     def head(self) -> Block:
         """The newest committed block."""
-        return self._head
+        return self._tip.head
+
+    @property
+    def _head(self) -> Block:
+        return self._tip.head
 
     def state(self, root: Hash32 | None = None) -> StateView:
         """State at the head, or at a committed root. Raises StorageError for an unknown root."""
@@ -107,7 +121,8 @@ class LazVM:
 
         Raises StorageError where this node lacks the header of an old height.
         """
-        head, announced = self._head.header, self._announced
+        tip = self._tip
+        head, announced = tip.head.header, tip.announced
         if height == head.height + 2:
             return announced
         if height == head.height + 1:
@@ -147,10 +162,10 @@ class LazVM:
         """Whether a validator was judged already, as the head's state says."""
         return is_convicted(self.state(), validator)
 
-    def _announce(self) -> tuple[Validator, ...]:
-        """The set that the head's state names: it decides the second height after the head."""
-        state = self.state()
-        return read_validators(state) if has_staking(state) else _ordered(self.genesis.validators)
+    def _tip_of(self, head: Block) -> _Tip:
+        state = self.state(head.header.state_root)
+        announced = read_validators(state) if has_staking(state) else _ordered(self.genesis.validators)
+        return _Tip(head=head, announced=announced)
 
     def fees(self) -> FeeState:
         """Fee fields of the head."""
@@ -252,11 +267,10 @@ class LazVM:
         for key, value in executed.nodes.items():
             batch.put(STATE_PREFIX + key, value)
         self.history.put_block(batch, block, executed.receipts, certificate)
-        self.history.put_validators(batch, self._announced)
+        self.history.put_validators(batch, self._tip.announced)
         batch.commit()
         self._nodes.remember(executed.nodes)
-        self._head = block
-        self._announced = self._announce()
+        self._tip = self._tip_of(block)
 
     def _committed_certificate(self) -> Certificate | None:
         data = self.history.certificate(self._head.height)
@@ -324,7 +338,7 @@ class LazVM:
             compute_base_fee_per_gas=compute_base_fee,
             compute_gas_target=self._gas_policy.compute_gas_target(self.state()),
             validators_hash=parent.next_validators_hash,
-            next_validators_hash=validators_hash(self._announced),
+            next_validators_hash=validators_hash(self._tip.announced),
         )
 
     def _open_block(
