@@ -17,7 +17,7 @@ from lazai_core.api.network import PeerFault, PeerId
 from lazai_core.api.types import Address, Height
 from lazai_core.runtime.peering import ConsensusMessage
 
-from .bounds import Seen
+from .bounds import Budget, Seen
 from .peers import HostOf, PeerState, PeerTable
 from .wire import ENVELOPE_BYTES_MAX, MESSAGES_MAX, Have, SignedPayload, Topic, batch_messages, decode_messages, name_of
 
@@ -50,6 +50,7 @@ class MessageRoom:
         self._by_signer: dict[tuple[int, Address], list[Held]] = {}
         self._bytes = 0
         self._members: dict[int, frozenset[Address]] = {}
+        self._authors: dict[Address, Budget] = {}
         self._outbox: dict[PeerId, list[bytes]] = {}
         self._flushing = False
 
@@ -108,12 +109,15 @@ class MessageRoom:
             self._peers.blame(state.peer, fault, f"height {place.height}, round {place.round}")
             return
         message = ConsensusMessage(sender=fault, payload=signed.payload, signature=signed.signature)
-        self._seen.add(wire_name)
         known = self._statements.get(name_of(signed.payload, fault))
         if known is not None:
             # The author made another signature over the same bytes: nothing new.
+            self._seen.add(wire_name)
             known.known_by.add(state.peer)
             return
+        if not self._may_speak(state, message.sender):
+            return
+        self._seen.add(wire_name)
         held = self._hold(message, signed, wire_name, place)
         held.known_by.add(state.peer)
         self._host().message_arrived(state.peer, message)
@@ -144,6 +148,19 @@ class MessageRoom:
         except BadSignature:
             return PeerFault.BAD_SIGNATURE
         return signer if signer in self._validators(place.height) else PeerFault.UNKNOWN_KEY
+
+    def _may_speak(self, state: PeerState, author: Address) -> bool:
+        """No honest validator has more to say; what a liar says beyond that goes no further."""
+        options = self._peers.options
+        budget = self._authors.get(author)
+        if budget is None:
+            budget = Budget(rate=options.author_rate, burst=4 * options.author_rate)
+            self._authors[author] = budget
+        if budget.take(self._peers.now):
+            return True
+        if state.peer == PeerId(author):
+            self._peers.blame(state.peer, PeerFault.FLOOD, "a validator's own messages")
+        return False
 
     def _validators(self, height: Height) -> frozenset[Address]:
         members = self._members.get(height)
@@ -184,6 +201,8 @@ class MessageRoom:
             self._drop(held)
         for earlier in [number for number in self._members if number < height]:
             del self._members[earlier]
+        present = frozenset().union(*self._members.values())
+        self._authors = {author: budget for author, budget in self._authors.items() if author in present}
 
     # To peers.
 
@@ -238,6 +257,11 @@ class MessageRoom:
     def have_arrived(self, state: PeerState, payload: bytes) -> None:
         """A peer asks for what it lacks. Raises EncodingError."""
         have = Have.decode(payload)
+        now = self._peers.now
+        if (now - state.exchanged) * 1000 < self._peers.options.exchange_ms / 2:
+            # The answer may be a hundred times as long as the question.
+            return
+        state.exchanged = now
         if have.height < self._peers.height:
             self._help(state, have.height)
         elif have.height == self._peers.height:

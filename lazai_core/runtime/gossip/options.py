@@ -25,6 +25,7 @@ class GossipOptions:
     messages_bytes_max: int = _count(32 << 20, "bytes of all messages kept")
     seen_max: int = _count(65_536, "names of messages remembered, so that none is taken twice")
     message_rate: int = _count(4000, "consensus messages taken from one peer in a second, on average")
+    author_rate: int = _count(200, "new messages of one validator in a second, on average, whoever brings them")
     certificate_repeat_ms: int = _count(500, "a peer that lags gets a certificate no more often than this")
 
     parts_bytes_max: int = _count(192 << 20, "bytes of all block parts kept")

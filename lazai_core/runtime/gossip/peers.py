@@ -58,6 +58,7 @@ class PeerState:
     status: Status | None = None
     foreign: bool = False
     fork_seen: bool = False
+    exchanged: float = -1e9
     neighbours: frozenset[PeerId] = frozenset()
     certificate_sent: tuple[int, float] = (0, 0.0)
 

@@ -57,6 +57,7 @@ class RecordRoom:
         self._offers: Recent[JobId, list[tuple[PeerId, Offer]]] = Recent(OFFERED_JOBS_MAX)
         self._needs: dict[JobId, _Need] = {}
         self._encoded: Recent[Hash32, bytes] = Recent(ENCODED_MAX)
+        self._own: Recent[JobId, Offer] = Recent(OFFERED_JOBS_MAX)
         self._late: Seen[tuple[PeerId, Hash32]] = Seen(LATE_REMEMBERED_MAX)
         if port is not None:
             port.on_added(self.added)
@@ -81,13 +82,18 @@ class RecordRoom:
     def _offer(self, records: list[ComputeRecord], states: list[PeerState]) -> None:
         if not states:
             return
-        offers = []
-        for record in records:
-            encoded = record.encode()
-            offers.append(Offer(job_id=record.job_id, digest=record_digest(encoded), size_bytes=len(encoded)))
-        frame = encode_offers(offers)
+        frame = encode_offers([self._offer_of(record) for record in records])
         for state in states:
             self._peers.send(state.peer, Topic.RECORD_OFFERS, frame)
+
+    def _offer_of(self, record: ComputeRecord) -> Offer:
+        """Made once for each record: it may be long, and is asked for by many."""
+        offer = self._own.get(record.job_id)
+        if offer is None:
+            encoded = record.encode()
+            offer = Offer(job_id=record.job_id, digest=record_digest(encoded), size_bytes=len(encoded))
+            self._own.put(record.job_id, offer)
+        return offer
 
     def wanted_arrived(self, state: PeerState, payload: bytes) -> None:
         """A peer looks for records of jobs. Raises EncodingError."""

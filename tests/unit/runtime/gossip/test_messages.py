@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from lazai_core.api.consensus import signing_digest
 from lazai_core.api.network import PeerFault
+from lazai_core.api.types import Height
 from lazai_core.runtime.gossip import GossipOptions
-from lazai_core.runtime.gossip.wire import SignedPayload, Topic, batch_messages
+from lazai_core.runtime.gossip.wire import Have, SignedPayload, Topic, batch_messages
 from lazai_core.runtime.peering import ConsensusMessage
 from lazai_core.testing.parts import account_key
 from tests.unit.runtime.gossip.rig import (
@@ -224,9 +225,59 @@ def test_a_validator_that_says_ever_more_costs_bounded_memory() -> None:
             await asyncio.sleep(0.5)
 
             assert len(heard(node)) == 800
+            assert liar.faults_at(node) == []
             assert len(node.gossip.messages) <= 20
             assert node.gossip.messages.size_bytes <= 3000
             assert len(node.gossip.messages._seen) <= 20
+
+    run(work)
+
+
+def test_a_validator_that_says_more_than_any_honest_one_is_not_brought_on() -> None:
+    async def work() -> None:
+        options = GossipOptions(author_rate=10)
+        async with Mesh(4, nodes=2, options=options) as mesh:
+            node, other = mesh.nodes
+            liar, messenger = Stranger(mesh, 3), Stranger(mesh, 9)
+            await messenger.meet(node)
+            await liar.meet(node)
+            for number in range(200):
+                frame = batch_messages([wire(message_of(3, 1, number))])
+                (liar if number % 2 else messenger).send(node, Topic.MESSAGES, frame)
+            messenger.send(node, Topic.MESSAGES, batch_messages([wire(message_of(2, 1))]))
+            await asyncio.sleep(0.2)
+
+            assert len(heard(node)) == 40 + 1
+            assert len(heard(other)) == 40 + 1
+            assert set(liar.faults_at(node)) == {PeerFault.FLOOD}
+            assert messenger.faults_at(node) == [], "it may be honest"
+            await asyncio.sleep(10)
+            liar.send(node, Topic.MESSAGES, batch_messages([wire(message_of(3, 1, 500))]))
+            await asyncio.sleep(0.2)
+            assert message_of(3, 1, 500).payload in heard(node), "it may speak again"
+
+    run(work)
+
+
+def test_questions_for_lost_messages_are_answered_in_bounds() -> None:
+    """A short question has an answer of all messages of a height."""
+
+    async def work() -> None:
+        async with Mesh(4, nodes=1) as mesh:
+            (node,) = mesh.nodes
+            liar = Stranger(mesh, 9)
+            await liar.meet(node)
+            node.gossip.send_message(message_of(0, 1))
+            await asyncio.sleep(0.1)
+            before = len(liar.got(Topic.MESSAGES))
+            for _ in range(100):
+                liar.send(node, Topic.HAVE, Have(height=Height(1), names=frozenset()).encode())
+            await asyncio.sleep(0.2)
+            assert len(liar.got(Topic.MESSAGES)) == before + 1
+            await asyncio.sleep(1)
+            liar.send(node, Topic.HAVE, Have(height=Height(1), names=frozenset()).encode())
+            await asyncio.sleep(0.2)
+            assert len(liar.got(Topic.MESSAGES)) == before + 2
 
     run(work)
 
