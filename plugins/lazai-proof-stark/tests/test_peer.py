@@ -75,6 +75,16 @@ def test_a_peer_that_refuses_its_own_proof_failed(tmp_path: Path, monkeypatch: p
         run_peer(MODELS["mlp_tiny"](), tmp_path / "run", 60.0)
 
 
+def test_a_peer_that_the_system_kills_ran_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch)
+    text = (tmp_path / "ezkl.py").read_text(encoding="utf-8")
+    killing = "def prove(*_, **__):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    (tmp_path / "ezkl.py").write_text(text + killing, encoding="utf-8")
+
+    with pytest.raises(ComputeError, match="killed in step prove: this machine's memory ran out"):
+        run_peer(MODELS["mlp_tiny"](), tmp_path / "run", 60.0)
+
+
 def test_the_figures_hold_the_peers_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch)
     options = bench.BenchOptions(names=("mlp_tiny",), seconds=0.1, peer="ezkl", parameters="dev")

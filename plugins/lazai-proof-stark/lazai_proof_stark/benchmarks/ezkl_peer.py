@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -68,6 +69,9 @@ def run_peer(prepared: Prepared, folder: Path, seconds: float) -> Mapping[str, f
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as cause:
         raise ComputeError(f"ezkl did not finish in {seconds:.0f} s") from cause
+    if done.returncode == -signal.SIGKILL:
+        step = (done.stderr.strip().splitlines() or ["the first step"])[-1]
+        raise ComputeError(f"ezkl was killed in step {step[:40]}: this machine's memory ran out")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ComputeError(f"ezkl ended with exit code {done.returncode}: {last[:300]}")
