@@ -495,9 +495,11 @@ contract Validators {
         return most > entries.entered ? most - entries.entered : 0;
     }
 
-    /// @dev In a full set the weakest goes for someone stronger; it may come back as everybody else.
+    /// @dev In a full set the weakest goes for someone stronger; it may come back as everybody else. A convict that only
+    /// stayed because it was alone goes for anybody.
     function _takeSeat(address validator, Record storage record, uint256 power) private returns (bool) {
-        if (_set.length >= _parameters.countMax) {
+        address lingering = _lingering;
+        if (lingering == address(0) && _set.length >= _parameters.countMax) {
             address weakest = _set[0];
             for (uint256 index = 1; index < _set.length; index++) {
                 if (_records[_set[index]].power < _records[weakest].power) weakest = _set[index];
@@ -507,10 +509,9 @@ contract Validators {
         }
         _set.push(validator);
         record.position = uint32(_set.length);
-        address lingering = _lingering;
         if (lingering != address(0)) {
             _lingering = address(0);
-            if (_records[lingering].position != 0) _remove(lingering, _records[lingering]);
+            _remove(lingering, _records[lingering]);
         }
         return true;
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from lazai_core.api.consensus import Validator
+from lazai_core.api.consensus import VALIDATORS_MAX, Validator
 from lazai_core.api.errors import InvalidGenesis
 from lazai_core.api.gas import Ratio
 from lazai_core.api.gas_parameters import GasParameters
@@ -232,6 +232,8 @@ def _read_validators(at: _Node, value: object) -> tuple[Validator, ...]:
         found.append(Validator(address=address, power=power, idao=idao))
     if not found:
         at.problem("a chain needs at least one validator")
+    if len(found) > VALIDATORS_MAX:
+        at.problem(f"{len(found)} validators are more than {VALIDATORS_MAX}")
     if len({validator.address for validator in found}) != len(found):
         at.problem("an address stands twice")
     return tuple(found)

@@ -205,3 +205,11 @@ def test_plugins_learn_what_the_genesis_fixes() -> None:
     assert parameters.genesis_hash == genesis().hash
     assert parameters.plugins == PLUGINS
     assert parameters.inline_flops_max == 1_000_000
+
+
+def test_more_validators_than_a_set_can_hold_are_refused() -> None:
+    value = document()
+    addresses = ["0x" + number.to_bytes(20, "big").hex() for number in range(1, 4098)]
+    value["validators"] = [{"address": address, "power": 1} for address in addresses]
+
+    assert problems_of(value) == ["g.json: validators: 4097 validators are more than 4096"]

@@ -248,6 +248,19 @@ def test_the_last_validator_pays_but_stays_until_another_comes() -> None:
     assert world.total_power == 5
 
 
+def test_a_convict_goes_for_a_weaker_one_where_the_set_holds_one() -> None:
+    world = StakingWorld((10,), with_parameters(count_max=1))
+    world.do(GOVERNOR, "approve(address,uint64)", NEW, 5)
+    world.register("newcomer", 5)
+    assert world.powers == {FIRST: 10}
+
+    world.convict(FIRST)
+    assert world.do(OWNER, ACTIVATE, NEW).error == ""
+
+    assert world.powers == {NEW: 5}
+    assert world.total_power == 5
+
+
 def test_everybody_may_be_guilty_at_once() -> None:
     world = StakingWorld()
 
