@@ -9,25 +9,17 @@ from typing import TypeVar
 from lazai_core.api.consensus import Certificate, ConsensusEngine, Validator
 from lazai_core.api.errors import Busy, ConsensusFault, InvalidBlock
 from lazai_core.api.needs import Clock
-from lazai_core.chain.block import Block, records_root, transactions_root
-from lazai_core.chain.rules import check_consensus_root, require_equal
+from lazai_core.chain.block import Block
 from lazai_core.lazvm.vm import ExecutedBlock, LazVM
 
 from .execution import BoundedThreads
+from .gossip.body import body_fits
 from .pace import BlockPace
 
 T = TypeVar("T")
 TIME_AHEAD_S_MAX = 15
 """A block's time may be this far ahead of our clock; a validator waits with its vote until it is."""
 _PATIENCE_S = 0.05
-
-
-def require_body(block: Block) -> None:
-    """Raises InvalidBlock unless the body is the one that the header names; nothing is executed."""
-    header = block.header
-    require_equal("transactions_root", header.transactions_root, transactions_root(block.transactions), header)
-    require_equal("records_root", header.records_root, records_root(block.records), header)
-    check_consensus_root(block)
 
 
 class BlockChecks:
@@ -43,15 +35,7 @@ class BlockChecks:
 
     async def fits(self, block: Block) -> bool:
         """Whether the body is the one that the header names."""
-
-        def look() -> bool:
-            try:
-                require_body(block)
-            except InvalidBlock:
-                return False
-            return True
-
-        return await self._run(look)
+        return await self._run(lambda: body_fits(block))
 
     async def certified(
         self, engine: ConsensusEngine, certificate: Certificate, validators: Sequence[Validator]

@@ -97,6 +97,7 @@ class Simulation:
         self._executions: Executions
         self._failing: set[int] = set()
         self._nonces = [0] * WALLETS
+        self._power_fails_one_in = 400
         self._violation: BaseException | None = None
         self._trace = hashlib.blake2b(digest_size=16)
 
@@ -259,8 +260,9 @@ class Simulation:
         for _ in range(random.randint(0, 3)):
             self._later(random.uniform(0, FAULTS_S), self._partition)
             self._later(random.uniform(0, FAULTS_S), self._network.heal)
+        self._power_fails_one_in = random.choice((400, 400, 400, 60))
         crashing = [node for node in self.nodes if node.is_honest or node.behaviour is Behaviour.FORGETFUL]
-        for _ in range(random.randint(0, 4)):
+        for _ in range(random.choice((0, 1, 2, 3, 4, 12))):
             node, power = random.choice(crashing), random.randrange(3) > 0
             self._later(random.uniform(0, FAULTS_S), partial(self._crash, node, power=power))
         for _ in range(random.choice((0, 0, 1, 2))):
@@ -325,7 +327,7 @@ class Simulation:
         if operation == "sync" and node.index in self._failing:
             self._failing.discard(node.index)
             raise full_disk()
-        if self.random.randrange(400) == 0 and node.is_honest:
+        if self.random.randrange(self._power_fails_one_in) == 0 and node.is_honest:
             self._crash(node)
             raise PowerLoss
 
