@@ -57,6 +57,10 @@ lint: $(STAMP_DEV) ## style (ruff), types (mypy --strict) and dependency rules (
 fuzz: $(STAMP_DEV) ## beside the tests: 100,000 damaged STARK proofs, each refused in words (half an hour)
 	@LAZAI_MUTATIONS=100000 $(BIN)/python -m pytest -q plugins/lazai-proof-stark -k mutations $(PYTEST_ARGS)
 
+.PHONY: test-network
+test-network: $(STAMP_DEV) ## the long trial of validator processes: killed, stopped, cut off; thirty-one of them
+	@$(BIN)/python -m tests.e2e.long_network
+
 .PHONY: bench
 bench: $(STAMP_BASE) ## every benchmark, with the machine it ran on
 	@$(BIN)/lazai bench

@@ -118,7 +118,7 @@ class _Sender(threading.Thread):
                 height = self._look(client, height)
             if sent_index == len(self.share) and len(self.final) + self.refused == len(self.share):
                 return
-            time.sleep(TICK_S / 4)
+            time.sleep(TICK_S / 2)
 
     def _now(self) -> float:
         return time.time() - self.started_at
