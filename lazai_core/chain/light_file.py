@@ -113,20 +113,20 @@ def headers_of(history: ChainHistory, heights: Iterable[int]) -> HeaderFile:
     return HeaderFile(headers=headers, certificates=certificates, sets=sets)
 
 
-def heights_between(client: LightClient, known: HeaderFile, trusted: Height, target: Height) -> list[int]:
+def heights_between(client: LightClient, history: ChainHistory, trusted: Height, target: Height) -> list[int]:
     """The heights that lead from a trusted header to another: few forwards, all of them backwards.
 
-    Raises ConsensusFault where `known` does not lead there.
+    Raises ConsensusFault where the chain's store lacks one of them.
     """
     if target <= trusted:
         return list(range(target, trusted + 1))
-    asked: set[int] = {trusted}
+    asked: set[int] = set()
 
     def fetch(height: Height) -> LightBlock:
         asked.add(height)
-        return known.block(height)
+        return headers_of(history, [height]).block(height)
 
-    client.verify_to(known.block(trusted), target, fetch)
+    client.verify_to(fetch(trusted), target, fetch)
     return sorted(asked)
 
 
