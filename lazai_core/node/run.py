@@ -67,6 +67,9 @@ def run_node(config_path: Path, *, dry_run: bool = False) -> int:
     except LazAIError as error:
         _tell(str(error))
         return EXIT_CONFIGURATION if isinstance(error, AssemblyError | InvalidGenesis) else EXIT_FAILED
+    if node is None:
+        log.info("node.stopped", name=blueprint.config.node.name, height=0)
+        return EXIT_STOPPED
     try:
         asyncio.run(serve(node, on_ready=lambda: _ready(node, started_ns)))
     except LazAIError as error:
@@ -78,8 +81,11 @@ def run_node(config_path: Path, *, dry_run: bool = False) -> int:
     return EXIT_STOPPED
 
 
-def _build(blueprint: Blueprint) -> Node:
-    """Open the key beside the virtual machine's import: both take half a second."""
+def _build(blueprint: Blueprint) -> Node | None:
+    """Open the key beside the virtual machine's import: both take half a second.
+
+    None where the node was told to stop before it had a chain.
+    """
     # Imported here, so that the other thread computes and does not import.
     import eth_keyfile.keyfile  # noqa: F401
 
@@ -88,7 +94,8 @@ def _build(blueprint: Blueprint) -> Node:
         from .assemble import assemble
         from .snapshot import begin_from_snapshot
 
-        begin_from_snapshot(blueprint, identity.result())
+        if not begin_from_snapshot(blueprint, identity.result()):
+            return None
         return assemble(blueprint, identity=identity.result())
 
 

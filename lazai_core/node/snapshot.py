@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import closing
 from random import Random
 from typing import Any, cast
@@ -27,22 +28,27 @@ from .guarded import guard
 from .injection import Need, call_build
 from .system import SystemClock, SystemRng
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def begin_from_snapshot(
     blueprint: Blueprint, identity: NodeIdentity, *, clock: Clock | None = None, rng: Rng | None = None
-) -> None:
+) -> bool:
     """Return at once unless the configuration names a block to trust and the store has no chain.
 
-    Interrupted, it goes on where it was when it is called again. Raises AssemblyError, StorageError, InvalidGenesis.
+    False where SIGINT or SIGTERM came before all was there; the next call goes on with what is. Raises AssemblyError,
+    StorageError, InvalidGenesis.
     """
     section = blueprint.config.network
     if section is None or not section.trust:
-        return
+        return True
     clock = SystemClock() if clock is None else clock
     rng = SystemRng() if rng is None else rng
     with closing(open_store(blueprint)) as store:
-        if ChainHistory(store).genesis_hash() is None:
+        history = ChainHistory(store)
+        if history.genesis_hash() is None:
             asyncio.run(_fill(blueprint, section, identity, store, clock, rng))
+        return history.genesis_hash() is not None
 
 
 async def _fill(
@@ -72,19 +78,22 @@ async def _fill(
         trusted=TrustedBlock.parse(section.trust),
         rng=rng,
     )
-    ready = asyncio.Event()
-    network = asyncio.create_task(transport.run(ready.set))
-    work = asyncio.create_task(sync.run())
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
+    # The network ends by itself only when it cannot listen.
+    tasks = [asyncio.create_task(each) for each in (sync.run(), transport.run(lambda: None), stopped.wait())]
     try:
-        await asyncio.wait({network, work}, return_when=asyncio.FIRST_COMPLETED)
-        if network.done():
-            # It ends by itself only when it cannot listen.
-            network.result()
-        await work
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        for task in (work, network):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(work, network, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 def _engine(blueprint: Blueprint, identity: NodeIdentity) -> ConsensusEngine:

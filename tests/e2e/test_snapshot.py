@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def test_a_validator_begins_from_a_trusted_block(tmp_path: Path) -> None:
         shutil.rmtree(data)
         text = node.place.config.read_text(encoding="utf-8")
         line = f'trust = "{TRUSTED}:0x{trusted.hex()}"'
+        # A hash that no peer has: the node looks for it, and stops when it is told to.
+        wrong = line.replace(trusted.hex(), bytes(32).hex())
+        node.place.config.write_text(text.replace("[network]", f"[network]\n{wrong}"), encoding="utf-8")
+        node.start()
+        while "snapshot.other_header" not in node.log_tail():
+            node.require_running()
+            time.sleep(0.2)
+        node.send(signal.SIGTERM)
+        assert node.wait(PATIENCE_S) == 0
         node.place.config.write_text(text.replace("[network]", f"[network]\n{line}"), encoding="utf-8")
         node.start()
         target = running.nodes[0].client.get("/status")["height"] + 2

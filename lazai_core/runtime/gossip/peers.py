@@ -25,6 +25,8 @@ from .wire import NEIGHBOURS_MAX, PRIORITIES, PROTOCOL, Status, Topic, encode_ne
 log = structlog.get_logger(__name__)
 
 PEERS_MAX = NEIGHBOURS_MAX
+FAULTS_TOLD_MAX = 10
+"""Faults of one connection that are logged where everybody sees them."""
 HostOf = Callable[[], HostPort]
 """The host is attached after the rooms are made."""
 
@@ -57,6 +59,7 @@ class PeerState:
     evidence: Budget
     status: Status | None = None
     foreign: bool = False
+    faults: int = 0
     fork_seen: bool = False
     exchanged: float = -1e9
     neighbours: frozenset[PeerId] = frozenset()
@@ -208,7 +211,12 @@ class PeerTable:
 
     def blame(self, peer: PeerId, fault: PeerFault, reason: str = "") -> None:
         """A peer did what no honest one does."""
-        log.info("peer.blamed", peer=peer.hex(), fault=fault.value, reason=reason)
+        state = self._states.get(peer)
+        if state is not None:
+            state.faults += 1
+        # A stream of faults must not become a stream of lines.
+        tell = log.info if state is not None and state.faults <= FAULTS_TOLD_MAX else log.debug
+        tell("peer.blamed", peer=peer, fault=fault.value, reason=reason)
         self.transport.blame(peer, fault)
 
     def status(self) -> bytes:
