@@ -42,6 +42,7 @@ from .fraction_levels import FractionLeaves
 from .kernels.arrays import MONTGOMERY, Words, splat
 from .kernels.fractions import denominators
 from .kernels.operands import residue_words
+from .kernels.windows import LOG_WINDOW
 from .messages import Sender
 from .model_key import StarkProvingKey, circuit_of, commitment_variables
 from .opening import begin
@@ -194,7 +195,7 @@ class _Run:
 
 def opening_weights(layout: Layout, shape: Shape, claims: CommittedClaims) -> Words | WindowedWeights:
     """The functionals' weights, in short where that pays."""
-    if shape.variables < WINDOWED_VARIABLES_MIN:
+    if shape.variables < WINDOWED_VARIABLES_MIN or shape.log_rows < LOG_WINDOW:
         return weights_over(layout, shape.variables, claims)
     return windowed(layout, shape.variables, shape.log_columns, claims)
 

@@ -13,6 +13,7 @@ from lazai_core.exact.codec import encode_inputs
 from lazai_proof_stark import field as f
 from lazai_proof_stark import products as product_sums
 from lazai_proof_stark import prover
+from lazai_proof_stark.benchmarks.decoder import DecoderShape, decoder, decoder_input
 from lazai_proof_stark.circuit import algebra, karray
 from lazai_proof_stark.circuit.functional import Dense, Sparse, Term
 from lazai_proof_stark.circuit.nodes import Committed
@@ -106,3 +107,25 @@ def test_claimed_sums_that_follow_are_those_of_the_columns(kind: str, monkeypatc
     run = run_model(case.model, encode_inputs(case.model.program, case.inputs))
     prove_run(system, system.prepare(case.model.program, case.model), run)
     assert sent["compared"]
+
+
+def test_a_whole_proof_has_the_same_bytes_with_weights_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder with every operation of GPT-2: gather, attention, normalisation, tables, dense layers."""
+    shape = DecoderShape(layers=1, width=24, heads=2, vocabulary=80, positions=4)
+    model = decoder(shape)
+    run = run_model(model, decoder_input(model, shape))
+    proofs: list[bytes] = []
+    variables: list[int] = []
+    shorten = prover.windowed
+
+    def counted(layout: Any, size: int, *rest: Any) -> Any:
+        variables.append(size)
+        return shorten(layout, size, *rest)
+
+    monkeypatch.setattr(prover, "windowed", counted)
+    for least in (99, 0):
+        monkeypatch.setattr(prover, "WINDOWED_VARIABLES_MIN", least)
+        system = StarkProofSystem(StarkOptions(parameters="dev"))
+        proofs.append(prove_run(system, system.prepare(model.program, model), run).envelope.data)
+        assert len(variables) == (0 if least else 2)
+    assert proofs[0] == proofs[1]

@@ -21,6 +21,9 @@ from . import karray
 from .karray import IntArray, KArray
 from .nodes import Shape
 
+KEPT_ENTRIES_MAX = 1 << 13
+"""Vectors of eq up to this length are kept for a while, since functionals share them: 10 MiB at most."""
+
 
 @frozen(kw_only=True, eq=False)
 class Factor:
@@ -60,7 +63,10 @@ class Eq(Factor):
 
     def dense(self) -> KArray:
         """All entries, shape `[count, 5]`."""
-        return _eq_entries(self.point, self.start, self.count)
+        end = self.start + self.count
+        if end > KEPT_ENTRIES_MAX:
+            return karray.eq_vector(self.point, end)[self.start :]
+        return _eq_entries(self.point, self.start, end)
 
     def at(self, point: Sequence[Extension]) -> Extension:
         """The multilinear extension, in short where there is a closed form."""
@@ -85,8 +91,8 @@ class Eq(Factor):
 
 
 @lru_cache(maxsize=32)
-def _eq_entries(point: tuple[Extension, ...], start: int, count: int) -> KArray:
-    entries = karray.eq_vector(point, start + count)[start:]
+def _eq_entries(point: tuple[Extension, ...], start: int, end: int) -> KArray:
+    entries = karray.eq_vector(point, end)[start:]
     entries.setflags(write=False)
     return entries
 
