@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lazai_core.chain.staking import is_convicted, read_validators
+from lazai_core.chain.staking import StakingParameters, is_convicted, read_record, read_validators
+from lazai_core.chain.staking_genesis import with_staking
 from lazai_core.cli.simulate import find_engine
 from lazai_core.lazvm.vm import LazVM
+from lazai_core.testing.simulation import chain
 from lazai_core.testing.simulation.byzantine import Behaviour
 from lazai_core.testing.simulation.chain import Shape, identity
 from lazai_core.testing.simulation.runs import quiet_logs
@@ -52,3 +54,32 @@ def test_certificates_are_whole_where_nobody_is_absent() -> None:
         counts.append(len(block.last_certificate.signatures))
     # A decision needs three of four; the fourth joins before the next block is built.
     assert sum(count == 4 for count in counts) >= len(counts) - 2
+
+
+def test_a_silent_validator_goes_to_jail_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = StakingParameters(window_blocks=16, absences_max=4, jail_blocks=1000)
+    monkeypatch.setattr(chain, "with_staking", lambda genesis: with_staking(genesis, quick))
+    forget_caches()
+    try:
+        _, machine = play("4", faulty={LIAR: Behaviour.SILENT}, calm=True, heights=30)
+    finally:
+        monkeypatch.undo()
+        forget_caches()
+
+    state = machine.state()
+    record = read_record(state, identity(LIAR).address)
+    assert record is not None
+    assert record.jailed_until > 1000
+    assert not record.convicted
+    assert len(read_validators(state)) == 3
+    last = machine.history.block(machine.head.height)
+    assert last is not None
+    assert last.last_certificate is not None
+    assert len(last.last_certificate.signatures) == len(machine.validators(last.height)) == 3
+
+
+def forget_caches() -> None:
+    """The simulation keeps what it made of a shape's genesis."""
+    for made in vars(chain).values():
+        if hasattr(made, "cache_clear"):
+            made.cache_clear()
