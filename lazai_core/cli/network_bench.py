@@ -142,8 +142,8 @@ def _load(
     document: dict[str, Any] = json.loads(answers.read_bytes())
     if document["format"] != LOAD_FORMAT:
         raise LazAIError("the load generator answered in another format")
-    if document["refused"]:
-        raise LazAIError(f"{document['refused']} transactions were refused: {document['reason']}")
+    if document["refused"] == len(document["samples"]):
+        raise LazAIError(f"every transaction was refused: {document['reason']}")
     samples = [Sample(sent_s=sent, latency_s=latency) for sent, latency in document["samples"]]
     start = document["started_at"]
     blocks = [(when - start, count) for _, when, count in committed(running.nodes[0])]
