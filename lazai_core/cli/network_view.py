@@ -128,26 +128,29 @@ def _line(sights: list[_Sight], blocks: _Blocks) -> str:
 
 
 def _table(sights: list[_Sight], blocks: _Blocks) -> Table:
+    from rich import box
     from rich.table import Table
 
     per_second, interval = blocks.rates()
-    table = Table(caption=f"{per_second:.1f} tx/s, {interval:.2f} s a block", caption_justify="left")
-    for name in ("node", "state", "API"):
-        table.add_column(name)
-    for name in ("height", "round", "peers", "waiting", "ping ms", "sent", "memory"):
-        table.add_column(name, justify="right")
+    host = sights[0].node.place.api.rpartition(":")[0]
+    caption = f"{per_second:.1f} tx/s, {interval:.2f} s a block; API on {host}"
+    table = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("node", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("API", "height", "round", "peers", "waiting", "ping", "sent", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
     for sight in sights:
         status, peers = sight.status, sight.peers
         pings = [peer["round_trip_ms"] for peer in peers]
         table.add_row(
             sight.node.place.name,
             sight.state,
-            f"http://{sight.node.place.api}",
+            f":{sight.node.place.api.rpartition(':')[2]}",
             str(status.get("height", "")),
             str(status.get("round", "")),
             str(status.get("peers", "")),
             str(status.get("transactions_waiting", "")),
-            f"{sum(pings) / len(pings):.0f}" if pings else "",
+            f"{sum(pings) / len(pings):.0f} ms" if pings else "",
             bytes_text(sum(peer["bytes_out"] for peer in peers)) if peers else "",
             bytes_text(sight.memory_bytes) if sight.memory_bytes else "",
         )
