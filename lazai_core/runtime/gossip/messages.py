@@ -23,6 +23,7 @@ from .wire import ENVELOPE_BYTES_MAX, MESSAGES_MAX, Have, SignedPayload, Topic, 
 
 FRAME_BYTES_MAX = ENVELOPE_BYTES_MAX // 2
 NAMES_IN_EXCHANGE_MAX = MESSAGES_MAX
+REPEATED_MAX = 1000
 
 
 @define(kw_only=True, eq=False)
@@ -34,6 +35,7 @@ class Held:
     wire_name: bytes
     name: bytes
     place: MessagePlace
+    handed_over: float = -1.0
     known_by: set[PeerId] = field(factory=set)
 
 
@@ -93,6 +95,8 @@ class MessageRoom:
             held = self._held.get(wire_name)
             if held is not None:
                 held.known_by.add(state.peer)
+                if state.peer == PeerId(held.message.sender):
+                    self._hand_over_again(state.peer, held)
             elif wire_name not in self._seen:
                 self._take(state, signed, wire_name)
 
@@ -120,8 +124,17 @@ class MessageRoom:
         self._seen.add(wire_name)
         held = self._hold(message, signed, wire_name, place)
         held.known_by.add(state.peer)
-        self._host().message_arrived(state.peer, message)
+        self._hand_over(state.peer, held)
         self._relay(held)
+
+    def _hand_over(self, peer: PeerId, held: Held) -> None:
+        held.handed_over = self._peers.now
+        self._host().message_arrived(peer, held.message)
+
+    def _hand_over_again(self, peer: PeerId, held: Held) -> None:
+        """Its author says it again, since nothing moves: perhaps the host had too much to do when it came first."""
+        if held.handed_over >= 0 and (self._peers.now - held.handed_over) * 1000 >= self._peers.options.repeat_ms:
+            self._hand_over(peer, held)
 
     def _take_late(self, state: PeerState, signed: SignedPayload, wire_name: bytes) -> None:
         """A message of the height just decided: its author's signature may still join the certificate."""
@@ -245,8 +258,12 @@ class MessageRoom:
     # What was lost.
 
     def exchange(self) -> None:
-        """The height lasts: ask one peer for what this node lacks."""
+        """The height lasts: ask one peer for what this node lacks, and let the host look at what it may have missed."""
         height = self._peers.height
+        if (self._peers.now - self._peers.height_since) * 1000 >= 2 * self._peers.options.repeat_ms:
+            of_height = [held for held in self._held.values() if held.place.height == height]
+            for held in of_height[-REPEATED_MAX:]:
+                self._hand_over_again(PeerId(held.message.sender), held)
         candidates = [state for state in self._peers.active() if state.height == height]
         if not candidates:
             return

@@ -20,6 +20,7 @@ class GossipOptions:
     talk_rate: int = _count(100, "statuses and other small talk taken from one peer in a second, on average")
     neighbours_ms: int = _count(10_000, "tell every peer whom else this node is connected to, this often")
     exchange_ms: int = _count(1000, "a height older than this asks one peer at a time for messages it lacks")
+    repeat_ms: int = _count(4000, "while a height lasts, the host is given its messages again after this")
     rounds_max: int = _count(100_000, "rounds of a height; each takes seconds, so that no honest one is later")
     messages_per_signer_max: int = _count(48, "newest messages kept of one validator at one height")
     messages_bytes_max: int = _count(32 << 20, "bytes of all messages kept")
