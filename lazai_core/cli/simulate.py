@@ -107,6 +107,7 @@ def _lines(totals: Totals) -> Iterator[str]:
         ("payments", number_text(totals.transactions), ""),
         ("crashes", number_text(totals.crashes), ""),
         ("evidence seen", number_text(totals.evidence.total()), evidence),
+        ("convictions", number_text(totals.convictions), "in blocks"),
     ]
     yield from columns(rows, right=(1,))
 

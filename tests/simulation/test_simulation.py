@@ -85,8 +85,8 @@ def test_a_calm_network_decides_every_height_in_its_first_round() -> None:
 
 
 def test_twins_are_convicted_by_their_own_signatures() -> None:
-    seeds = (play("4", seed, faulty={0: Behaviour.TWINS}).evidence for seed in range(20))
-    assert any("double-vote" in map(str, evidence) for evidence in seeds)
+    outcomes = (play("4", seed, faulty={0: Behaviour.TWINS}) for seed in range(20))
+    assert any("double-vote" in map(str, outcome.evidence) and outcome.convictions for outcome in outcomes)
 
 
 # Planted faults: a check that finds nothing proves nothing.

@@ -42,7 +42,7 @@ class Checks:
     def __init__(self, shape: Shape, engine: ConsensusEngine, guilty: frozenset[Address]) -> None:
         self.chosen: dict[int, bytes] = {}
         self.evidence: Counter[str] = Counter()
-        self.transactions = 0
+        self.transactions = self.convictions = 0
         self.rounds: list[int] = []
         self._engine = engine
         self._shape = shape
@@ -95,13 +95,10 @@ class Checks:
         if node.rooms is None:
             return
         head = node.rooms.vm.head
-        if self._state_root(head.height) != node.rooms.vm.head.header.state_root:
-            raise Violation(f"state roots differ at height {head.height}")
-
-    def _state_root(self, height: int) -> bytes:
-        block = self._referee.history.block(height)
+        block = self._referee.history.block(head.height)
         # The node may be a block further than what was told of it; then its next report is judged.
-        return b"" if block is None else block.header.state_root
+        if block is not None and block.header.state_root != head.header.state_root:
+            raise Violation(f"state roots differ at height {head.height}")
 
     def _choose(self, node: SimulatedNode, summary: BlockSummary) -> None:
         history = ChainHistory(node.store)
@@ -130,6 +127,7 @@ class Checks:
         self._total_wei = total
         self.chosen[block.height] = block.hash
         self.transactions += len(block.transactions)
+        self.convictions += len(block.evidence)
         self.rounds.append(decoded.round + 1)
 
     def _total(self) -> int:

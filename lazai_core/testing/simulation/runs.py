@@ -41,6 +41,7 @@ class Totals:
     rounds_max: int = 0
     transactions: int = 0
     crashes: int = 0
+    convictions: int = 0
     virtual_s: float = 0.0
     processor_s: float = 0.0
     evidence: Counter[str] = field(factory=Counter)
@@ -54,6 +55,7 @@ class Totals:
         self.rounds_max = max(self.rounds_max, *outcome.rounds)
         self.transactions += outcome.transactions
         self.crashes += outcome.crashes
+        self.convictions += outcome.convictions
         self.virtual_s += outcome.virtual_s
         self.evidence.update({str(kind): count for kind, count in outcome.evidence.items()})
 
@@ -65,6 +67,7 @@ class Totals:
         self.rounds_max = max(self.rounds_max, other.rounds_max)
         self.transactions += other.transactions
         self.crashes += other.crashes
+        self.convictions += other.convictions
         self.virtual_s += other.virtual_s
         self.processor_s += other.processor_s
         self.evidence.update(other.evidence)

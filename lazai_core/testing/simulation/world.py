@@ -76,6 +76,7 @@ class Outcome:
     transactions: int
     crashes: int
     evidence: Mapping[str, int]
+    convictions: int
     virtual_s: float
     bytes_by_node: Mapping[int, int]
     bytes_by_topic: Mapping[str, int]
@@ -211,6 +212,7 @@ class Simulation:
             transactions=self._checks.transactions,
             crashes=self.crashes,
             evidence=dict(self._checks.evidence),
+            convictions=self._checks.convictions,
             virtual_s=self._loop.time(),
             bytes_by_node=by_node,
             bytes_by_topic=by_topic,
