@@ -169,7 +169,7 @@ contract Validators {
     /// @notice The signature is not 65 bytes with v 27 or 28 and a low s.
     error MalformedSignature();
     /// @notice The key that signed is not the validator's, or it signed for another owner, iDAO, chain or contract.
-    error WrongSigner(address signer, address validator);
+    error NotSignedByValidator(address signer, address validator);
     /// @notice The stake would be less than the minimum; all of it may be withdrawn.
     error StakeTooSmall(uint256 stake, uint256 minimum);
     /// @notice The stake would be more than can be counted.
@@ -220,7 +220,7 @@ contract Validators {
         Record storage record = _records[validator];
         if (record.owner != address(0)) revert AlreadyRegistered(validator);
         address signer = _recover(hashRegistration(validator, msg.sender, idao), signature);
-        if (signer != validator) revert WrongSigner(signer, validator);
+        if (signer != validator) revert NotSignedByValidator(signer, validator);
         if (idao != address(0) && !consents[idao][validator]) revert NoConsent(idao, validator);
         if (msg.value < _parameters.minimumStake) revert StakeTooSmall(msg.value, _parameters.minimumStake);
         record.owner = msg.sender;

@@ -16,6 +16,7 @@ from lazai_core.api.errors import EncodingError
 from lazai_core.api.job import SYSTEM_NAME_BYTES_MAX
 from lazai_core.api.types import Address, DatId, Gas, ModelId
 from lazai_core.builtin import precompiles
+from lazai_core.chain import abi
 from lazai_core.chain.abi import (
     AbiReader,
     decode_arguments,
@@ -247,3 +248,21 @@ def test_arguments_that_do_not_fit_are_our_mistake() -> None:
 def test_other_logs_are_refused(topics: list[bytes], data: bytes) -> None:
     with pytest.raises(EncodingError):
         Settled.from_log(topics, data)
+
+
+def test_validators_share_errors_with_other_contracts_only_where_arguments_are_named_alike() -> None:
+    # A revert is told by its selector alone, whichever contract it comes from.
+    def errors(name: str) -> set[tuple[str, tuple[str, ...]]]:
+        found = [item for item in artifact(name)["abi"] if item["type"] == "error"]
+        return {(_signature(item), tuple(argument["name"] for argument in item["inputs"])) for item in found}
+
+    own = errors("Validators")
+    others = set().union(*(errors(name) for name in abi._ERROR_SOURCES if name != "Validators"))
+
+    assert len(own) > 20
+    for signature, names in own:
+        assert {other for known, other in others if known == signature} <= {names}
+
+
+def _signature(item: dict[str, Any]) -> str:
+    return f"{item['name']}({','.join(argument['type'] for argument in item['inputs'])})"

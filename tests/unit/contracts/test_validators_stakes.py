@@ -92,7 +92,7 @@ def test_nobody_registers_a_key_that_he_does_not_hold() -> None:
 
     outcome = world.register("newcomer", 5, signer="user")
 
-    assert outcome.error == error("WrongSigner", signer=address_of("user"), validator=NEW)
+    assert outcome.error == error("NotSignedByValidator", signer=address_of("user"), validator=NEW)
     assert world.powers.get(NEW) is None
     assert world.balance(VALIDATORS_ADDRESS) == 40 * COIN
 
@@ -106,7 +106,7 @@ def test_a_proof_for_one_owner_is_of_no_use_to_another() -> None:
     ):
         signature = sign_digest(digest, key_of("newcomer"))
         stolen = world.do(GOVERNOR, REGISTER_VALIDATOR, NEW, ZERO_ADDRESS, signature, value=5 * COIN)
-        assert stolen.error.startswith("WrongSigner(")
+        assert stolen.error.startswith("NotSignedByValidator(")
 
 
 @pytest.mark.parametrize("signature", [b"", bytes(64), bytes(66), ZERO_SIGNATURE, bytes(64) + b"\x01"])
