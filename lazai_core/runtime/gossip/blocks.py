@@ -315,6 +315,11 @@ class BlockRoom:
             self._ask(state, want, self._best(block_id))
         self._peers.later(self._peers.options.pull_ms, partial(self._pull, want))
 
+    def peer_left(self, peer: PeerId) -> None:
+        """When it comes back it may have forgotten what it had."""
+        for assembly in self._assemblies.values():
+            assembly.known.pop(peer, None)
+
     def unwant(self, block_id: Hash32) -> None:
         """Nobody waits for it any more."""
         self._wants.pop(block_id, None)

@@ -228,6 +228,12 @@ class MessageRoom:
             if held.place.height - 1 <= state.height <= held.place.height:
                 self._post(state, held)
 
+    def peer_left(self, peer: PeerId) -> None:
+        """When it comes back it may have forgotten what it knew."""
+        for held in self._held.values():
+            held.known_by.discard(peer)
+        self._outbox.pop(peer, None)
+
     def peer_advanced(self, state: PeerState, before: Height) -> None:
         """A peer has come to a height: it gets what is held for it and was too early until now."""
         for held in tuple(self._held.values()):

@@ -176,6 +176,8 @@ class Gossip:
             self._join(arrival.peer)
         else:
             self.peers.leave(arrival.peer)
+            self.messages.peer_left(arrival.peer)
+            self.blocks.peer_left(arrival.peer)
             self.sync.left(arrival.peer)
             self._neighbours_due = 0.0
 

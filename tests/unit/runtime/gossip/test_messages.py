@@ -151,6 +151,26 @@ def test_a_peer_that_joins_gets_what_it_needs_at_once() -> None:
     run(work)
 
 
+def test_a_peer_that_comes_back_gets_again_what_it_may_have_forgotten() -> None:
+    async def work() -> None:
+        async with Mesh(4, nodes=2) as mesh:
+            node, other = mesh.nodes
+            block = make_block(node.chain.head)
+            node.gossip.send_message(message_of(0, 1))
+            node.gossip.send_block(block)
+            await asyncio.sleep(0.1)
+            mesh.wires.part(node.peer, other.peer)
+            await asyncio.sleep(0.1)
+            back = Stranger(mesh, 1)
+            await back.meet(node)
+            assert len(back.got(Topic.MESSAGES)) == 1
+            node.gossip.send_block(block)
+            await asyncio.sleep(0.1)
+            assert len(back.got(Topic.PART)) == 1
+
+    run(work)
+
+
 def test_messages_of_the_next_height_wait_until_the_peer_is_there() -> None:
     async def work() -> None:
         async with Mesh(4, nodes=2) as mesh:
