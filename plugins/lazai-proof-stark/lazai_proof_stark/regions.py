@@ -9,6 +9,7 @@ regions hold
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -49,8 +50,9 @@ class Leaves:
         return [(a, b, c, d, e) for a, b, c, d, e in found.tolist()]
 
 
+@lru_cache(maxsize=32)
 def leaves_of(circuit: Circuit) -> Leaves:
-    """The layout, a function of the circuit alone."""
+    """The layout, a function of the circuit alone; those of the last circuits are kept."""
     entries: list[tuple[Shape, Piece, tuple[Node, ...], int, Committed | None]] = []
     for lookup in circuit.lookups:
         identity = circuit.tables[lookup.table].identity

@@ -135,18 +135,31 @@ def base_sub(a, b):
     return np.uint32(a - b) if a >= b else np.uint32(np.uint64(a) + _P64 - np.uint64(b))
 
 
+@njit(inline="always")
+def _wide_mul(a, b):
+    return np.uint64(base_mul(a, b))
+
+
 @njit(cache=True, nogil=True)
 def extension_mul(a, b, out):
-    """out = a b for elements of K as five words each."""
-    c = np.zeros(9, np.uint32)
-    for i in range(5):
-        for j in range(5):
-            c[i + j] = base_add(c[i + j], base_mul(a[i], b[j]))
-    out[0] = base_sub(base_add(c[0], c[5]), c[8])
-    out[1] = base_add(c[1], c[6])
-    out[2] = base_add(base_add(base_sub(c[2], c[5]), c[7]), c[8])
-    out[3] = base_add(base_sub(c[3], c[6]), c[8])
-    out[4] = base_sub(c[4], c[7])
+    """out = a b for elements of K as five words each; out may be a or b."""
+    a0, a1, a2, a3, a4 = a[0], a[1], a[2], a[3], a[4]
+    b0, b1, b2, b3, b4 = b[0], b[1], b[2], b[3], b[4]
+    c5 = _wide_mul(a1, b4) + _wide_mul(a2, b3) + _wide_mul(a3, b2) + _wide_mul(a4, b1)
+    c6 = _wide_mul(a2, b4) + _wide_mul(a3, b3) + _wide_mul(a4, b2)
+    c7 = _wide_mul(a3, b4) + _wide_mul(a4, b3)
+    c8 = _wide_mul(a4, b4)
+    above = np.uint64(4) * _P64
+    d0 = _wide_mul(a0, b0) + c5
+    d1 = _wide_mul(a0, b1) + _wide_mul(a1, b0) + c6
+    d2 = _wide_mul(a0, b2) + _wide_mul(a1, b1) + _wide_mul(a2, b0) + c7 + c8
+    d3 = _wide_mul(a0, b3) + _wide_mul(a1, b2) + _wide_mul(a2, b1) + _wide_mul(a3, b0) + c8
+    d4 = _wide_mul(a0, b4) + _wide_mul(a1, b3) + _wide_mul(a2, b2) + _wide_mul(a3, b1) + _wide_mul(a4, b0)
+    out[0] = np.uint32((d0 + above - c8) % _P64)
+    out[1] = np.uint32(d1 % _P64)
+    out[2] = np.uint32((d2 + above - c5) % _P64)
+    out[3] = np.uint32((d3 + above - c6) % _P64)
+    out[4] = np.uint32((d4 + above - c7) % _P64)
 
 
 @njit(cache=True, nogil=True)
@@ -169,7 +182,7 @@ def fold_leaves(values, places, log_size, challenges, inverse_root):
     arity = values.shape[1]
     steps = challenges.shape[0]
     current = values.copy()
-    scratch, other = np.empty(5, np.uint32), np.empty(5, np.uint32)
+    scratch, other, product = np.empty(5, np.uint32), np.empty(5, np.uint32), np.empty(5, np.uint32)
     for leaf in range(values.shape[0]):
         width = arity
         root = inverse_root
@@ -183,7 +196,6 @@ def fold_leaves(values, places, log_size, challenges, inverse_root):
                     a, b = current[leaf, k, c], current[leaf, k + width, c]
                     scratch[c] = base_mul(base_add(a, b), _HALF)
                     other[c] = base_sub(base_mul(base_sub(a, b), factor), scratch[c])
-                product = np.empty(5, np.uint32)
                 extension_mul(challenges[step], other, product)
                 for c in range(5):
                     current[leaf, k, c] = base_add(scratch[c], product[c])
