@@ -17,6 +17,8 @@ from lazai_core.api.types import Address, Hash32, Height, Wei
 from lazai_core.builtin.stores import MemoryStore
 from lazai_core.chain.block import BlockHeader
 from lazai_core.chain.genesis import Genesis
+from lazai_core.chain.history import ChainHistory
+from lazai_core.chain.staking_genesis import with_staking
 from lazai_core.config.trusted_block import TrustedBlock
 from lazai_core.lazvm.snapshot import EntryKind, StateBuilder, missing_entries, references
 from lazai_core.lazvm.vm import LazVM
@@ -29,7 +31,7 @@ from lazai_core.runtime.index import SettlementIndex
 from lazai_core.testing.parts import KnownIdentity
 from lazai_core.testing.rng import SeededRng
 from tests.unit.lazvm import world
-from tests.unit.runtime.gossip.rig import Mesh, Stranger, address, certificate_of, peer_id, run
+from tests.unit.runtime.gossip.rig import Mesh, Stranger, address, certificate_of, make_block, peer_id, run
 
 COUNT = 4
 BLOCKS = 12
@@ -410,3 +412,78 @@ def test_no_entry_is_in_the_store_without_all_that_is_below_it() -> None:
             kinds.update({below: each for each, below in references(builder._entries[wanted[0]].kind, data)})
             builder.add(data)
     assert store.batches > 1
+
+
+def test_a_trusted_block_that_is_larger_than_an_envelope_comes_in_parts() -> None:
+    vm = world.machine(start=rich_genesis())
+    transactions = [
+        world.transaction(sender, number, to=b"\x09" * 20, data=bytes(60_000), gas=700_000)
+        for sender in range(8)
+        for number in range(5)
+    ]
+    built = vm.build_block(world.plan(vm, *transactions))
+    block = built.executed.block
+    assert len(block.encode()) > 2 << 20
+    vm.commit(built.executed, certificate_of(block, COUNT).encode())
+
+    async def work() -> None:
+        async with Mesh(COUNT, nodes=2, chain=vm) as mesh:
+            store = Watching()
+            wanted = TrustedBlock(height=block.height, hash=block.hash)
+            sync = syncing(
+                mesh, store, trusted=wanted, verify_certificate=lambda certificate, validators, chain_id: None
+            )
+            task = asyncio.create_task(sync.run())
+            meet_all(mesh)
+            await task
+
+            assert world.machine(store=store, start=vm.genesis).head == block
+            assert mesh.wires.sent[Topic.PART] >= 36
+            assert faults(mesh) == []
+
+    run(work)
+
+
+def test_headers_come_in_as_many_answers_as_they_need() -> None:
+    """One answer holds a thousand or so; each is checked against the one above it."""
+    start = with_staking(rich_genesis())
+    first = world.machine(start=start)
+    store, blocks = MemoryStore(), [first.head]
+    history = ChainHistory(store)
+    for _ in range(1500):
+        blocks.append(make_block(blocks[-1]))
+    batch = store.batch()
+    for block in blocks:
+        history.put_block(batch, block, (), b"" if not block.height else certificate_of(block, COUNT).encode())
+    history.put_validators(batch, start.validators)
+    for key, value in first.history._store.scan(b"s"):
+        batch.put(key, value)
+    batch.commit()
+
+    class Long:
+        genesis = start
+        head = blocks[-1]
+
+        def __init__(self) -> None:
+            self.history = history
+
+    async def work() -> None:
+        async with Mesh(COUNT, nodes=2, chain=Long()) as mesh:
+            fresh = Watching()
+            newest = blocks[-1]
+            sync = syncing(
+                mesh,
+                fresh,
+                genesis=start,
+                trusted=TrustedBlock(height=newest.height, hash=newest.hash),
+                verify_certificate=lambda certificate, validators, chain_id: None,
+            )
+            task = asyncio.create_task(sync.run())
+            meet_all(mesh)
+            await task
+            began = ChainHistory(fresh)
+            assert began.head_height() == 1500
+            assert [began.block_hash(height) for height in range(1500)] == [block.hash for block in blocks[:1500]]
+            assert mesh.wires.sent[Topic.GET_HEADERS] == 1 + 2, "the trusted one, 1024 and the rest"
+
+    run(work)
