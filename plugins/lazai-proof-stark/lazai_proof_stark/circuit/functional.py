@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 
 from .. import scalars as base_field
 from ..field import ONE, ZERO, Extension
+from ..kernels.canonical import index_sum_entries
 from . import karray
 from .karray import IntArray, KArray
 from .nodes import Shape
@@ -275,17 +276,7 @@ def put(term_factors: tuple[Factor, ...], coefficient: Extension, values: KArray
 
 def _index_sum(point: Sequence[Extension], count: int) -> Extension:
     """Sum over i < count of i * eq(point, i), in O(bits)."""
-    full, below, below_sum = ZERO, ZERO, ZERO
-    for bit, z in enumerate(point):
-        low, place = base_field.subtract(ONE, z), base_field.scale(z, 1 << bit)
-        if count >> bit & 1:
-            high = base_field.add(base_field.multiply(z, below_sum), base_field.multiply(place, below))
-            below_sum = base_field.add(base_field.multiply(low, full), high)
-            below = base_field.add(low, base_field.multiply(z, below))
-        else:
-            below_sum, below = base_field.multiply(low, below_sum), base_field.multiply(low, below)
-        full = base_field.add(full, place)
-    return full if count == 1 << len(point) else below_sum
+    return karray.element(index_sum_entries(karray.point_array(point), count))
 
 
 @lru_cache(maxsize=1 << 15)

@@ -109,6 +109,41 @@ def prefix_entries(offsets, bits, point):
 
 
 @njit(cache=True, nogil=True)
+def index_sum_entries(point, count):
+    """Sum over i < count of i eq(point, i), in O(bits): `[5]`."""
+    full, below, below_sum = np.zeros(5, np.int64), np.zeros(5, np.int64), np.zeros(5, np.int64)
+    low, place, product, other = (
+        np.zeros(5, np.int64),
+        np.zeros(5, np.int64),
+        np.zeros(5, np.int64),
+        np.zeros(5, np.int64),
+    )
+    for bit in range(point.shape[0]):
+        z = point[bit]
+        for c in range(5):
+            low[c] = (_P - z[c]) % _P
+            place[c] = z[c] * ((np.int64(1) << bit) % _P) % _P
+        low[0] = (low[0] + 1) % _P
+        if (count >> bit) & 1:
+            _product_into(low, full, product)
+            _product_into(z, below_sum, other)
+            for c in range(5):
+                product[c] = (product[c] + other[c]) % _P
+            _product_into(place, below, other)
+            for c in range(5):
+                below_sum[c] = (product[c] + other[c]) % _P
+            _product_into(z, below, other)
+            for c in range(5):
+                below[c] = (low[c] + other[c]) % _P
+        else:
+            _product_into(low, below_sum, below_sum)
+            _product_into(low, below, below)
+        for c in range(5):
+            full[c] = (full[c] + place[c]) % _P
+    return full if count == np.int64(1) << point.shape[0] else below_sum
+
+
+@njit(cache=True, nogil=True)
 def evaluate_entries(values, point):
     """The multilinear extension of `[n, 5]`, filled up with zeros, at a point `[k, 5]`: `[5]`."""
     size = 1 << point.shape[0]
