@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,7 +150,13 @@ def _run(network: Devnet) -> int:
     if not all(node.is_local for node in network.nodes):
         raise click.UsageError("this network runs on several hosts; start each node on its own with `lazai run`")
     _require_ports(network)
+    def interrupted(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
     with RunningNetwork(network) as running:
+        # A closed terminal and a polite kill end the network like an interrupt.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, interrupted)
         try:
             return watch(running)
         except KeyboardInterrupt:

@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": LazyCommand("lazai_core.cli.demo:demo", "A node on this machine and real requests, step by step."),
     "verify": LazyCommand("lazai_core.cli.verify:verify", "Check receipts offline."),
     "headers": LazyCommand("lazai_core.cli.headers:headers", "Headers and certificates for those who have no node."),
+    "validator": LazyCommand("lazai_core.cli.validator:validator", "Become a validator of a running chain."),
     "plugins": LazyCommand("lazai_core.cli.plugins:plugins", "What is installed, what it offers, what is broken."),
     "doctor": LazyCommand("lazai_core.cli.doctor:doctor", "Check this machine and a configuration."),
     "simulate": LazyCommand(

@@ -63,6 +63,9 @@ class _Blocks:
         """Note blocks that are new."""
         best = max(sights, key=lambda sight: int(sight.status.get("height", -1)))
         newest = int(best.status.get("height", -1))
+        if self.height < 0:
+            # Blocks from before say nothing of how fast they come now.
+            self.height = newest
         try:
             for height in range(max(self.height + 1, newest - 10, 1), newest + 1):
                 block = best.node.client.get(f"/v1/lazai/blocks/{height}")
@@ -137,7 +140,7 @@ def _table(sights: list[_Sight], blocks: _Blocks) -> Table:
     table = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("node", "state"):
         table.add_column(name, no_wrap=True)
-    for name in ("API", "height", "round", "peers", "waiting", "ping", "sent", "memory"):
+    for name in ("API", "height", "round", "peers", "waiting", "ping", "sent", "MiB"):
         table.add_column(name, justify="right", no_wrap=True)
     for sight in sights:
         status, peers = sight.status, sight.peers
@@ -152,6 +155,6 @@ def _table(sights: list[_Sight], blocks: _Blocks) -> Table:
             str(status.get("transactions_waiting", "")),
             f"{sum(pings) / len(pings):.0f} ms" if pings else "",
             bytes_text(sum(peer["bytes_out"] for peer in peers)) if peers else "",
-            bytes_text(sight.memory_bytes) if sight.memory_bytes else "",
+            f"{sight.memory_bytes / 2**20:.0f}" if sight.memory_bytes else "",
         )
     return table

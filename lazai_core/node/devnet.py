@@ -21,6 +21,8 @@ from attrs import define, field, frozen
 from lazai_core.api.errors import LazAIError
 from lazai_core.config.peer_address import split_host_port
 
+from .run import STDIN_VARIABLE
+
 DESCRIPTION = "devnet.json"
 FORMAT = "lazai/devnet/v1"
 LOG = "log.jsonl"
@@ -186,10 +188,11 @@ class RunningNode:
         with self.place.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*_COMMAND, str(self.place.config)],
-                stdin=subprocess.DEVNULL,
+                # Never written to: its end tells the node that whoever started it is gone.
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env={**os.environ, "LAZAI_LOG__FORMAT": "json", **self.environment},
+                env={**os.environ, "LAZAI_LOG__FORMAT": "json", STDIN_VARIABLE: "1", **self.environment},
                 # An interrupt on the terminal is ours to pass on, once.
                 start_new_session=True,
             )
@@ -241,6 +244,9 @@ class RunningNode:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+        finally:
+            if self.process.stdin is not None:
+                self.process.stdin.close()
 
     def memory_bytes(self) -> int:
         """Resident memory of the process."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+STDIN_VARIABLE = "LAZAI_STOP_WITH_STDIN"
+"""Set by whoever holds the other end of standard input: when that ends, so does the node, however it came about."""
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -112,6 +114,9 @@ async def serve(node: Node, *, on_ready: Callable[[], None] = lambda: None) -> N
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted)
+    watches_stdin = STDIN_VARIABLE in os.environ
+    if watches_stdin:
+        loop.add_reader(0, _stop_at_end, stop)
     limits = node.blueprint.config.limits
     try:
         await supervise(
@@ -122,8 +127,16 @@ async def serve(node: Node, *, on_ready: Callable[[], None] = lambda: None) -> N
             stop_timeout_ms=limits.stop_timeout_ms,
         )
     finally:
+        if watches_stdin:
+            loop.remove_reader(0)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _stop_at_end(stop: asyncio.Event) -> None:
+    if not os.read(0, 4096):
+        asyncio.get_running_loop().remove_reader(0)
+        stop.set()
 
 
 def _configure(config: NodeConfig) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 from lazai_core.api.errors import LazAIError
 from lazai_core.api.types import Gas, Wei
 from lazai_core.chain.transaction import Transaction
-from lazai_core.node.devnet import Devnet, NodePlace, RunningNode, free_base_port
+from lazai_core.node.devnet import Devnet, NodePlace, RunningNode, free_base_port, read_devnet
 from lazai_core.node.identity import new_private_key, read_key_file, write_key_file
 from tests.e2e.network import check_ledgers, trial
 
@@ -121,3 +123,29 @@ def test_without_a_quorum_nothing_is_decided_and_nodes_say_so(tmp_path: Path) ->
         network.running.wait_height(height + 2)
         assert nodes[0].client.get("/status")["failing"] == []
     check_ledgers(folder)
+
+
+def test_nodes_end_with_whoever_started_them(tmp_path: Path) -> None:
+    """`lazai devnet` is killed, politely and not: no node is left behind."""
+    folder = tmp_path / "net"
+    code = "from lazai_core.cli.main import main; main()"
+    arguments = ("devnet", "--dir", str(folder), "--base-port", str(free_base_port(2)), "--validators", "2")
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        with subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True) as process:
+            ends = time.monotonic() + 100
+            while not (folder / "devnet.json").exists() or not all(map(answers, read_devnet(folder).nodes)):
+                assert time.monotonic() < ends
+                time.sleep(0.2)
+            process.send_signal(number)
+            process.communicate()
+        while any(map(answers, read_devnet(folder).nodes)):
+            assert time.monotonic() < ends
+            time.sleep(0.2)
+
+
+def answers(place: NodePlace) -> bool:
+    node = RunningNode(place)
+    try:
+        return node.answers()
+    finally:
+        node.client.close()
