@@ -10,7 +10,7 @@ import structlog
 from attrs import field, frozen
 
 from lazai_core.api.consensus import BlockChecked, Certificate, CheckBlock, ConsensusEngine
-from lazai_core.api.errors import InvalidBlock
+from lazai_core.api.errors import EncodingError, InvalidBlock, StorageError
 from lazai_core.api.network import PeerFault, PeerId
 from lazai_core.api.types import Hash32, Height
 from lazai_core.chain.block import Block
@@ -100,8 +100,15 @@ class BlockDesk:
 
     # Own blocks.
 
-    def recall(self, block: Block) -> None:
-        """A block of this node's that the log kept."""
+    def recall(self, data: bytes) -> None:
+        """A block of this node's that the log kept. Raises StorageError."""
+        try:
+            block = Block.decode(data)
+        except EncodingError as error:
+            raise StorageError(
+                f"a block in the consensus log cannot be read: {error.message}",
+                hint="finish the height with the version that wrote the log, then update",
+            ) from error
         if block.height == self.height:
             self._blocks.add(HeldBlock(block=block, fits=True))
 

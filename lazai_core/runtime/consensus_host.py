@@ -57,6 +57,7 @@ from .wal import LogRecord, RecordKind
 log = structlog.get_logger(__name__)
 
 PEER_INPUTS_MAX = 16_384
+PEER_INPUT_BYTES_MAX = 64 << 20
 """Messages of peers that wait for the engine; more are dropped, their senders send them again."""
 
 
@@ -91,7 +92,7 @@ class ConsensusHost:
         self._timers: dict[tuple[str, Height, int], asyncio.TimerHandle] = {}
         self._building: asyncio.Task[None] | None = None
         self._inbox: asyncio.Queue[_Event] = asyncio.Queue()
-        self._peer_inputs = 0
+        self._peer_inputs = self._peer_bytes = 0
         self._tasks = HostTasks(lambda error: self._put(_Failed(error)))
         self._desk = BlockDesk(
             vm=parts.vm, engine=parts.engine, checks=parts.checks, tasks=self._tasks, tell=self._put
@@ -111,7 +112,8 @@ class ConsensusHost:
 
     def message_arrived(self, peer: PeerId, message: ConsensusMessage) -> None:
         """A message of a validator; one whose signer is not its sender goes no further."""
-        if self._peer_inputs >= PEER_INPUTS_MAX:
+        size = len(message.payload)
+        if self._peer_inputs >= PEER_INPUTS_MAX or self._peer_bytes + size > PEER_INPUT_BYTES_MAX:
             return
         try:
             signer = recover_address(signing_digest(message.payload), message.signature)
@@ -121,6 +123,7 @@ class ConsensusHost:
             self._peers.blame(peer, PeerFault.BAD_SIGNATURE)
             return
         self._peer_inputs += 1
+        self._peer_bytes += size
         self._put(MessageReceived(sender=message.sender, payload=message.payload, signature=message.signature))
 
     def block_arrived(self, peer: PeerId, block: Block) -> None:
@@ -166,7 +169,7 @@ class ConsensusHost:
             if record.kind is RecordKind.ENGINE:
                 await self._feed([WalRecord(payload=record.payload)])
                 continue
-            self._desk.recall(Block.decode(record.payload))
+            self._desk.recall(record.payload)
         if records:
             log.info("wal.replayed", records=len(records), blocks=len(self._desk), height=self.height)
 
@@ -191,6 +194,7 @@ class ConsensusHost:
                 pass
             case MessageReceived():
                 self._peer_inputs -= 1
+                self._peer_bytes -= len(event.payload)
                 await self._feed([event])
             case _:
                 await self._feed([event])

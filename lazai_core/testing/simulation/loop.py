@@ -7,6 +7,7 @@ again, wherever it stood: that is how power fails.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar
@@ -22,6 +23,7 @@ class Life:
         self.owner = owner
         self.number = number
         self.is_over = False
+        self.is_frozen = False
 
 
 LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
@@ -39,6 +41,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._passed = 0.0
         self._selector = self
         self._buried: list[asyncio.Handle] = []
+        self._frozen: list[asyncio.Handle] = []
         self._is_funeral = False
         self.failures: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.failures.append(context))
@@ -62,22 +65,52 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _call_soon(self, callback: Any, args: Any, context: Context | None) -> asyncio.Handle:
         handle: asyncio.Handle = super()._call_soon(callback, args, context)  # type: ignore[misc]
-        if not self._is_funeral and _is_over(handle):
+        life = _life_of(handle)
+        if life is not None and not self._is_funeral and (life.is_over or life.is_frozen):
             self._ready.pop()  # type: ignore[attr-defined]
-            self._buried.append(handle)
+            (self._buried if life.is_over else self._frozen).append(handle)
         return handle
 
     def end(self, life: Life) -> None:
         """Nothing of this life runs any more."""
+        self.thaw(life)
         life.is_over = True
+        self._buried += self._take_ready(life)
+        for timer in self._scheduled:  # type: ignore[attr-defined]
+            if _life_of(timer) is life:
+                timer.cancel()
+
+    def freeze(self, life: Life) -> None:
+        """Nothing of this life runs until `thaw`, as of a process that is stopped; its clock goes on."""
+        life.is_frozen = True
+        self._frozen += self._take_ready(life)
+        timers = [timer for timer in self._scheduled if _life_of(timer) is life]  # type: ignore[attr-defined]
+        self._frozen += timers
+        rest = [timer for timer in self._scheduled if _life_of(timer) is not life]  # type: ignore[attr-defined]
+        heapq.heapify(rest)
+        self._scheduled[:] = rest  # type: ignore[attr-defined]
+
+    def thaw(self, life: Life) -> None:
+        """It goes on where it stood; timers that have run out in the meantime run now."""
+        if not life.is_frozen:
+            return
+        life.is_frozen = False
+        mine = [handle for handle in self._frozen if _life_of(handle) is life]
+        self._frozen = [handle for handle in self._frozen if _life_of(handle) is not life]
+        for handle in mine:
+            if isinstance(handle, asyncio.TimerHandle):
+                heapq.heappush(self._scheduled, handle)  # type: ignore[attr-defined]
+            else:
+                self._ready.append(handle)  # type: ignore[attr-defined]
+
+    def _take_ready(self, life: Life) -> list[asyncio.Handle]:
+        taken = []
         for place, handle in enumerate(list(self._ready)):  # type: ignore[attr-defined]
-            if _is_over(handle):
+            if _life_of(handle) is life:
                 # The loop counts how many it takes out: the place stays, with nothing to do.
                 self._ready[place] = self._nothing()  # type: ignore[attr-defined]
-                self._buried.append(handle)
-        for timer in self._scheduled:  # type: ignore[attr-defined]
-            if _is_over(timer):
-                timer.cancel()
+                taken.append(handle)
+        return taken
 
     def _nothing(self) -> asyncio.Handle:
         handle = asyncio.Handle(lambda: None, (), self)
@@ -86,6 +119,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     async def bury(self) -> None:
         """Let the coroutines of ended lives, and all others, leave in an orderly way, so that none is left."""
+        for handle in list(self._frozen):
+            life = _life_of(handle)
+            assert life is not None, "only lives are frozen"
+            self.thaw(life)
         self._is_funeral = True
         self._ready.extend(self._buried)  # type: ignore[attr-defined]
         self._buried.clear()
@@ -96,9 +133,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             await asyncio.wait(tasks)
 
 
-def _is_over(handle: asyncio.Handle) -> bool:
-    life = handle._context.get(LIFE)  # type: ignore[attr-defined]
-    return life is not None and life.is_over
+def _life_of(handle: asyncio.Handle) -> Life | None:
+    life: Life | None = handle._context.get(LIFE)  # type: ignore[attr-defined]
+    return life
 
 
 def run_virtual(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -244,6 +244,13 @@ class SimulatedNode:
             self.wal_disk.wipe()
             self.sign_disk.wipe()
 
+    def freeze(self, loop: VirtualLoop) -> Life | None:
+        """Stop the process, as SIGSTOP does."""
+        if self.rooms is None or self.rooms.life.is_frozen:
+            return None
+        loop.freeze(self.rooms.life)
+        return self.rooms.life
+
     async def _run(self, rooms: Rooms) -> None:
         services = [
             asyncio.ensure_future(service.run(lambda: None)) for service in (rooms.gossip, rooms.host)

@@ -255,6 +255,11 @@ class Simulation:
         node.crash(self._loop, power=power)
         self._later(self.random.uniform(0.01, 0.8), partial(self._start, node))
 
+    def _freeze(self, node: SimulatedNode) -> None:
+        life = node.freeze(self._loop)
+        if life is not None:
+            self._later(self.random.uniform(0.1, 2.0), partial(self._loop.thaw, life))
+
     # Faults.
 
     def _plan_faults(self) -> None:
@@ -269,6 +274,8 @@ class Simulation:
             self._later(random.uniform(0, FAULTS_S), partial(self._crash, node, power=power))
         for _ in range(random.choice((0, 0, 1, 2))):
             self._later(random.uniform(0, FAULTS_S), partial(self._failing.add, random.choice(self.nodes).index))
+        for _ in range(random.choice((0, 0, 1, 3))):
+            self._later(random.uniform(0, FAULTS_S), partial(self._freeze, random.choice(self.nodes)))
         if Behaviour.TWINS in self.faulty.values():
             for _ in range(random.randint(2, 12)):
                 self._later(random.uniform(0, FAULTS_S), self._change_sides)

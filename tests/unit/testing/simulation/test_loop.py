@@ -134,3 +134,45 @@ def test_a_life_may_end_itself_between_two_awaits() -> None:
 
     run_virtual(main)
     assert deeds == ["before"]
+
+
+def test_a_frozen_life_goes_on_where_it_stood() -> None:
+    deeds: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        life = Life(0, 1)
+        task = await live(life, deeds)
+        await asyncio.sleep(2.5)
+        loop.freeze(life)
+        deeds.clear()
+        await asyncio.sleep(10)
+        assert deeds == []
+        loop.thaw(life)
+        await asyncio.sleep(0.1)
+        assert sorted(deeds) == ["child", "step", "timer"], "each timer that has run out runs once"
+        deeds.clear()
+        loop.freeze(life)
+        loop.end(life)
+        await asyncio.sleep(10)
+        assert deeds == []
+        assert not task.done()
+
+    run_virtual(main)
+    assert deeds == ["finally"]
+
+
+def test_what_is_frozen_at_the_end_is_unwound_too() -> None:
+    deeds: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        life = Life(0, 1)
+        await live(life, deeds)
+        await asyncio.sleep(0.5)
+        loop.freeze(life)
+
+    run_virtual(main)
+    assert deeds[-1] == "finally"
