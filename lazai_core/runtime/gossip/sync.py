@@ -264,6 +264,9 @@ class BlockSync:
         if late:
             self._late.forget((state.peer, number))
             if self._is_source(state):
+                if answer.blocks:
+                    # Perhaps it was this node that stood still.
+                    self._standing(state.peer).failures = 0
                 self._keep_all(state, answer.blocks)
             self.step()
             return

@@ -139,6 +139,30 @@ def test_late_answers_do_not_get_honest_peers_killed() -> None:
     run(work)
 
 
+def test_a_peer_that_is_always_late_stays_a_source() -> None:
+    """It may be this node that stood still, and saw its timers before the answers that had come meanwhile."""
+
+    async def work() -> None:
+        options = GossipOptions(sync_batch=1, sync_requests_per_peer=1)
+        mesh = Mesh(4, nodes=1, options=options)
+        blocks = chain_of(mesh, 8)
+        async with mesh:
+            (node,) = mesh.nodes
+            slow = Stranger(mesh, 9)
+            await slow.meet(node, height=9)
+            answered = 0
+            for _ in range(20):
+                await asyncio.sleep(4.5)
+                for request in asked(slow)[answered:]:
+                    answer(slow, node, request, blocks[request.start - 1 : request.start])
+                    answered += 1
+
+            assert slow.faults_at(node) == []
+            assert node.chain.head == blocks[-1]
+
+    run(work)
+
+
 def test_an_answer_that_nobody_asked_for_is_blamed_and_so_is_a_second_one() -> None:
     async def work() -> None:
         mesh = Mesh(4, nodes=1)
