@@ -150,12 +150,16 @@ def test_a_peer_that_is_always_late_stays_a_source() -> None:
             (node,) = mesh.nodes
             slow = Stranger(mesh, 9)
             await slow.meet(node, height=9)
-            answered = 0
-            for _ in range(20):
-                await asyncio.sleep(4.5)
-                for request in asked(slow)[answered:]:
+            waiting: list[tuple[float, GetBlocks]] = []
+            heard_of = 0
+            for tenths in range(900):
+                for request in asked(slow)[heard_of:]:
+                    waiting.append((tenths / 10 + 4.5, request))
+                    heard_of += 1
+                while waiting and waiting[0][0] <= tenths / 10:
+                    request = waiting.pop(0)[1]
                     answer(slow, node, request, blocks[request.start - 1 : request.start])
-                    answered += 1
+                await asyncio.sleep(0.1)
 
             assert slow.faults_at(node) == []
             assert node.chain.head == blocks[-1]
