@@ -169,7 +169,7 @@ class AccountStatus:
 
 @frozen(kw_only=True)
 class BlockInfo:
-    """A block of the chain as services show it. `round` is the one in which it was decided, `transactions` are hashes."""
+    """A block of the chain as services show it. `round` is that in which it was decided, `transactions` are hashes."""
 
     height: Height
     block_hash: Hash32
