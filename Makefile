@@ -25,7 +25,7 @@ STAMP_DEV := .venv/.lazai-installed-dev
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(STAMP_BASE) ## install, then run one paid request from API to block, step by step
@@ -40,10 +40,6 @@ test: lint ## install, then run every check and every test, with branch coverage
 test-fast: $(STAMP_DEV) ## the tests that take milliseconds, without coverage
 	@$(BIN)/python -m pytest -q -m "not slow and not gpu" $(PYTEST_ARGS)
 
-.PHONY: fuzz
-fuzz: $(STAMP_DEV) ## long fuzzing of PLONK's proofs, keys and files: 100,000 mutations of each (half an hour)
-	@LAZAI_FUZZ_MUTATIONS=100000 $(BIN)/python -m pytest -q -s plugins/lazai-proof-plonk/tests/test_fuzz.py $(PYTEST_ARGS)
-
 .PHONY: lint
 lint: $(STAMP_DEV) ## style (ruff), types (mypy --strict) and dependency rules (import-linter)
 	@echo "== ruff"
@@ -54,8 +50,9 @@ lint: $(STAMP_DEV) ## style (ruff), types (mypy --strict) and dependency rules (
 	@report=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$report"; exit 1; }
 
 .PHONY: fuzz
-fuzz: $(STAMP_DEV) ## beside the tests: 100,000 damaged STARK proofs, each refused in words (half an hour)
+fuzz: $(STAMP_DEV) ## beside the tests: 100,000 damaged proofs, keys and files of each kind (an hour)
 	@LAZAI_MUTATIONS=100000 $(BIN)/python -m pytest -q plugins/lazai-proof-stark -k mutations $(PYTEST_ARGS)
+	@LAZAI_FUZZ_MUTATIONS=100000 $(BIN)/python -m pytest -q -s plugins/lazai-proof-plonk/tests/test_fuzz.py $(PYTEST_ARGS)
 
 .PHONY: test-network
 test-network: $(STAMP_DEV) ## the long trial of validator processes: killed, stopped, cut off; thirty-one of them
@@ -102,7 +99,7 @@ $(STAMP_DEV): $(STAMP_BASE)
 	@touch $@
 
 .PHONY: clean
-clean: ## remove caches and outputs; keep .venv
+clean: ## remove caches, compiled kernels and outputs; keep .venv
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov demo-out bench-out
 	@find lazai_core plugins tests examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
