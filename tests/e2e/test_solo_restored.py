@@ -1,4 +1,4 @@
-"""A chain of one validator whose data folder is gone, restored, or in a store that forgets: what its key still signs."""
+"""A chain of one whose data folder is gone, restored, or in a store that forgets: what its key still signs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_key_does_not_begin_its_chain_again(tmp_path: Path) -> None:
     assert len(signed) == 1
     shutil.rmtree(tmp_path / "data")
 
-    with pytest.raises(LocalFault, match="has signed at height 1 before.*delete the key's .signed file"):
+    with pytest.raises(LocalFault, match=r"has signed at height 1 before.*delete the key's \.signed file"):
         asyncio.run(run_until_it_stops(config))
 
     # Whoever knows that the chain is gone may say so.
