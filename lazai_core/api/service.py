@@ -186,7 +186,7 @@ class BlockInfo:
 
 @frozen(kw_only=True)
 class PeerStatus:
-    """A connected node. Bytes and envelopes are those since it connected; `height` is 0 while it has not said its own."""
+    """A connected node. Bytes and envelopes are those since it connected; `height` is 0 until it has told its own."""
 
     address: Address
     remote: str
