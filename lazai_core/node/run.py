@@ -88,8 +88,10 @@ def _build(blueprint: Blueprint) -> Node | None:
 
     None where the node was told to stop before it had a chain.
     """
-    # Imported here, so that the other thread computes and does not import.
+    # Imported here, so that the other thread computes and does not import; the machine's room chooses the hash library.
     import eth_keyfile.keyfile  # noqa: F401
+
+    import lazai_core.lazvm  # noqa: F401
 
     with ThreadPoolExecutor(1) as beside:
         identity = beside.submit(load_identity, blueprint.config.node.key_file)
