@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
+from threading import Thread
 
 from attrs import define, field, frozen
 
@@ -113,7 +115,7 @@ def run_many(
             report(totals)
         return totals
     # A fresh interpreter for each worker: nothing of this process, with its threads, is copied.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         running: set[Future[Totals]] = set()
         while True:
             while len(running) < 2 * processes and not totals.failures:
@@ -127,6 +129,18 @@ def run_many(
             for future in done:
                 totals.merge(future.result())
                 report(totals)
+
+
+def _end_with_parent() -> None:
+    """In a worker: whoever started it may be killed, and a pool's workers would wait for its next word for ever."""
+    parent = parent_process()
+    assert parent is not None, "workers have a parent"
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def quiet_logs() -> None:
