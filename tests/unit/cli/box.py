@@ -13,6 +13,7 @@ from attrs import frozen
 from click.testing import CliRunner
 
 import lazai_core.cli.selection
+import lazai_core.node.run
 import lazai_core.registry
 from lazai_core.cli.main import run_cli
 from lazai_core.node import identity
@@ -98,7 +99,8 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     box = Candidate(name="box", module=MODULE, distribution="lazai-core", version="9.9", built_in=True)
     only_box = partial(discover, points=(), built_in=box)
     monkeypatch.setattr(lazai_core.registry, "discover", only_box)
-    monkeypatch.setattr(lazai_core.cli.selection, "discover", only_box)
+    for module in (lazai_core.cli.selection, lazai_core.node.run):
+        monkeypatch.setattr(module, "discover", only_box)
     # The real work factor takes a quarter of a second, on purpose.
     monkeypatch.setattr(identity, "write_key_file", partial(identity.write_key_file, work_factor=1))
     monkeypatch.delenv("LAZAI_KEY_PASSWORD", raising=False)

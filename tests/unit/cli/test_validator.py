@@ -26,7 +26,9 @@ def node(lazai: Lazai) -> Lazai:
 
 
 def test_the_contract_takes_the_printed_call(node: Lazai) -> None:
-    document = json.loads(node("validator", "register", CONFIG, "--owner", to_hex(OWNER), "--json").out)
+    answer = node("validator", "register", CONFIG, "--owner", to_hex(OWNER), "--json")
+    assert answer.code == 0, answer.err
+    document = json.loads(answer.out)
     chain_id = read_genesis(Path("alpha/genesis.json").read_bytes()).chain_id
     world = StakingWorld()
     world.chain_id = chain_id
