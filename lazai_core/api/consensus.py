@@ -219,9 +219,14 @@ class CancelTimeout:
 
 @frozen(kw_only=True)
 class AppendWal:
-    """Make this record durable before the next effect is performed."""
+    """Make this record durable before the next effect is performed.
+
+    With `block_id` the block of that id as well, if it is here: from now on this validator may be bound to it, and its
+    proposer may be gone. Of several such blocks of a height the host keeps the newest, in memory and on disk.
+    """
 
     payload: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
+    block_id: Hash32 | None = None
 
 
 @frozen(kw_only=True)

@@ -100,8 +100,16 @@ class BlockDesk:
 
     # Own blocks.
 
-    def recall(self, data: bytes) -> None:
-        """A block of this node's that the log kept. Raises StorageError."""
+    def bind(self, block_id: Hash32) -> Block | None:
+        """Keep this block until the height is over or another takes its place; None where it is not here."""
+        held = self.get(block_id)
+        if held is None:
+            return None
+        self._blocks.bound = block_id
+        return held.block
+
+    def recall(self, data: bytes, *, bound: bool = False) -> None:
+        """A block that the log kept: of this node's, or one that the engine is bound to. Raises StorageError."""
         try:
             block = Block.decode(data)
         except EncodingError as error:
@@ -111,6 +119,8 @@ class BlockDesk:
             ) from error
         if block.height == self.height:
             self._blocks.add(HeldBlock(block=block, fits=True))
+            if bound:
+                self._blocks.bound = block.hash
 
     def add_built(self, draft: Draft) -> None:
         """A block this node has built. Drafts of earlier rounds stay: the engine may still decide one of them."""

@@ -169,7 +169,7 @@ class ConsensusHost:
             if record.kind is RecordKind.ENGINE:
                 await self._feed([WalRecord(payload=record.payload)])
                 continue
-            self._desk.recall(record.payload)
+            self._desk.recall(record.payload, bound=record.kind is RecordKind.BOUND)
         if records:
             log.info("wal.replayed", records=len(records), blocks=len(self._desk), height=self.height)
 
@@ -211,7 +211,7 @@ class ConsensusHost:
         for kind, group in groupby(effects, type):
             same = list(group)
             if kind is AppendWal:
-                await self._append([effect.payload for effect in same if isinstance(effect, AppendWal)])
+                await self._append([effect for effect in same if isinstance(effect, AppendWal)])
             elif kind is SignMessage:
                 answers += await self._sign([effect for effect in same if isinstance(effect, SignMessage)])
             else:
@@ -239,15 +239,20 @@ class ConsensusHost:
                 self._peers.want_decided(effect.height)
         return []
 
-    async def _append(self, payloads: Sequence[bytes]) -> None:
-        """Own blocks that wait to be logged go along, so that they are durable before their proposal is signed."""
+    async def _append(self, effects: Sequence[AppendWal]) -> None:
+        """Own blocks that wait to be logged go along, so that they are durable before their proposal is signed.
+
+        So do blocks that the engine binds itself to: whoever built them may never come back.
+        """
         parts = self._parts
         blocks, self._unlogged = self._unlogged, []
-        records = [LogRecord(kind=RecordKind.ENGINE, payload=payload) for payload in payloads]
+        bound = [self._desk.bind(effect.block_id) for effect in effects if effect.block_id is not None]
+        records = [LogRecord(kind=RecordKind.ENGINE, payload=effect.payload) for effect in effects]
 
         def append() -> None:
             drafts = [LogRecord(kind=RecordKind.BLOCK, payload=block.encode()) for block in blocks]
-            parts.wal.append(self.height, [*drafts, *records])
+            bonds = [LogRecord(kind=RecordKind.BOUND, payload=block.encode()) for block in bound if block is not None]
+            parts.wal.append(self.height, [*drafts, *bonds, *records])
 
         await parts.disk.run(append)
 

@@ -39,12 +39,13 @@ class HeldBlock:
 
 
 class HeldBlocks:
-    """Blocks by id. The oldest give way, those that nobody waits for first."""
+    """Blocks by id. The oldest give way, those that nobody waits for first, and never the one that is `bound`."""
 
     def __init__(self) -> None:
         self._blocks: OrderedDict[Hash32, HeldBlock] = OrderedDict()
         self._bytes = 0
         self.wanted: set[Hash32] = set()
+        self.bound: Hash32 | None = None
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -65,7 +66,7 @@ class HeldBlocks:
             return
         self._blocks[block_id] = held
         self._bytes += held.size_bytes
-        others = [other for other in self._blocks if other != block_id]
+        others = [other for other in self._blocks if other not in (block_id, self.bound)]
         for old in sorted(others, key=lambda other: other in self.wanted):
             if len(self._blocks) <= BLOCKS_MAX and self._bytes <= BLOCKS_BYTES_MAX:
                 break
@@ -81,4 +82,5 @@ class HeldBlocks:
         """The height is over."""
         self._blocks.clear()
         self.wanted.clear()
+        self.bound = None
         self._bytes = 0

@@ -4,7 +4,8 @@ A frame is what was made durable at once: magic, height, its offset in the file,
 and the records. A file whose end is no whole frame was being written when the power went, and is cut there: nothing
 that followed from it has left the node. A broken frame with a whole one after it is damage, and is reported.
 
-Records are the engine's (`AppendWal`) and the blocks that this node built, so that it can still show what it proposed.
+Records are the engine's (`AppendWal`), the blocks that this node built, so that it can still show what it proposed,
+and those that the engine is bound to, whoever built them: if all who held such a block lost it, nobody could go on.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ class RecordKind(IntEnum):
 
     ENGINE = 0
     BLOCK = 1
+    BOUND = 2
+    """A block that `AppendWal` named."""
+
+
+_COMPACTED = (RecordKind.BLOCK, RecordKind.BOUND, RecordKind.ENGINE)
 
 
 @frozen(kw_only=True)
@@ -76,7 +82,7 @@ def _read_body(body: bytes) -> tuple[LogRecord, ...]:
 
     def one(source: Reader) -> LogRecord:
         kind = source.u8()
-        if kind > RecordKind.BLOCK:
+        if kind > RecordKind.BOUND:
             raise source.fail(f"there is no record of kind {kind}")
         return LogRecord(kind=RecordKind(kind), payload=source.bytes_(RECORD_BYTES_MAX))
 
@@ -159,7 +165,7 @@ class WriteAheadLog:
         if self._failed:
             raise StorageError("the log failed before; what it holds is not known", hint="start the node again")
         self._failed = True
-        has_block = any(record.kind is RecordKind.BLOCK for record in records)
+        has_block = any(record.kind is not RecordKind.ENGINE for record in records)
         if has_block and self._sizes.get(height, 0) > FILE_BYTES_MAX:
             self._compact(height)
         offset = self._sizes.get(height, 0)
@@ -184,13 +190,12 @@ class WriteAheadLog:
         return [int(number) for number in names if number.isdecimal()]
 
     def _compact(self, height: int) -> None:
-        """Keep the newest blocks only: an older proposal of ours that could still be decided is held by others."""
+        """Keep the newest blocks only: an older proposal of ours that may still be decided is bound here or elsewhere."""
         name = _name(height)
         records = read_log(self._disk.read(name) or b"", height, name).records
-        blocks = [record for record in records if record.kind is RecordKind.BLOCK][-DRAFTS_KEPT_MAX:]
-        kept = [record for record in records if record.kind is RecordKind.ENGINE]
+        own, bound, kept = ([record for record in records if record.kind is kind] for kind in _COMPACTED)
         data = b""
-        for record in (*blocks, *kept):
+        for record in (*own[-DRAFTS_KEPT_MAX:], *bound[-1:], *kept):
             data += encode_frame(height, len(data), [record])
         self._disk.replace(name, data)
         self._sizes[height] = len(data)

@@ -18,6 +18,7 @@ from lazai_core.chain.block import Block
 from lazai_core.cli.simulate import find_engine
 from lazai_core.lazvm.vm import ExecutedBlock
 from lazai_core.runtime.block_checks import BlockChecks
+from lazai_core.runtime.block_desk import BlockDesk
 from lazai_core.runtime.last_sign import LastSigned, Signed
 from lazai_core.runtime.wal import LogRecord, WriteAheadLog
 from lazai_core.testing.simulation.byzantine import Behaviour
@@ -89,6 +90,14 @@ def test_twins_are_convicted_by_their_own_signatures() -> None:
     assert any("double-vote" in map(str, outcome.evidence) and outcome.convictions for outcome in outcomes)
 
 
+FORGETFUL_PROPOSER = 5002070
+"""The proposer forgets its block, and both who are locked on it lose their power: found among 10,000 seeds."""
+
+
+def test_a_lock_on_a_block_whose_proposer_forgot_it_holds_nobody_up() -> None:
+    assert play("4", FORGETFUL_PROPOSER).heights >= 2
+
+
 # Planted faults: a check that finds nothing proves nothing.
 
 
@@ -147,6 +156,11 @@ def test_a_machine_that_makes_coins_is_found(monkeypatch: pytest.MonkeyPatch) ->
     made = iter(range(10**6))
     monkeypatch.setattr(Checks, "_total", lambda self: total(self) + next(made))
     assert "wei into" in finds(faulty={})
+
+
+def test_a_lock_whose_block_nobody_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BlockDesk, "bind", lambda self, block_id: None)
+    assert "is not reached" in finds(range(FORGETFUL_PROPOSER, FORGETFUL_PROPOSER + 1))
 
 
 def test_a_network_that_cannot_go_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

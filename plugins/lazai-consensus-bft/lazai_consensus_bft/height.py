@@ -276,7 +276,8 @@ class HeightEngine:
         self._recorded_valid_round = state.valid_round
         signatures = self._polka(state.valid_round, state.valid_value)
         record = Valid(height=self._height, round=state.valid_round, block_id=state.valid_value, signatures=signatures)
-        yield AppendWal(payload=encode_record(record))
+        # A precommit may follow from it: the block must outlive its proposer and this process.
+        yield AppendWal(payload=encode_record(record), block_id=record.block_id)
 
     def _polka(self, round_number: int, block_id: Hash32) -> tuple[CommitSignature, ...]:
         return ordered_signatures(self._driver.keeper.signatures(Kind.PREVOTE, round_number, block_id))

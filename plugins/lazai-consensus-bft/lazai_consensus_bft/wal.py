@@ -2,7 +2,8 @@
 
 Two records are enough, however many rounds a height had: every message before it is signed, so that the key never
 signs two for one step, and every quorum of prevotes that makes a block valid, so that a lock can be proven and
-proposed again. Other validators' votes are not recorded; they send them again.
+proposed again; the host keeps the block itself beside it. Other validators' votes are not recorded; they send them
+again.
 """
 
 from __future__ import annotations

@@ -219,6 +219,31 @@ def test_a_proposed_block_is_checked_voted_for_and_committed() -> None:
     play(main)
 
 
+def test_a_block_that_a_quorum_prevoted_outlives_its_proposer_and_a_loss_of_power() -> None:
+    """Who precommits a block must be able to show it: if all who can lose it, the locks hold the chain for ever."""
+
+    async def main() -> None:
+        rig, block = Rig(), first_block()
+        rig.start()
+        rig.bring(proposer(), block)
+        rig.hear(proposer(), Proposal(height=block.height, round=0, block_id=block.hash))
+        await asyncio.sleep(0.5)
+        rig.hear_votes(Kind.PREVOTE, block.hash)
+        await asyncio.sleep(0.5)
+        assert rig.votes(Kind.PRECOMMIT) == [(0, block.hash)]
+        rig.crash()
+        rig.start()
+        await asyncio.sleep(0.1)
+        assert rig.node.rooms is not None
+        assert rig.node.rooms.host.known_block(block.hash) == block
+        # Nobody brings it again, and it is decided.
+        rig.hear_votes(Kind.PRECOMMIT, block.hash)
+        await asyncio.sleep(0.5)
+        assert rig.node.height == 1
+
+    play(main)
+
+
 def test_a_block_that_comes_late_is_voted_for_when_it_comes() -> None:
     async def main() -> None:
         rig, block = Rig(), first_block()

@@ -114,6 +114,20 @@ def test_held_blocks_are_bounded_and_the_unwanted_go_first(monkeypatch: pytest.M
     assert (len(held), held.size_bytes) == (0, 0)
 
 
+def test_the_block_the_engine_is_bound_to_gives_way_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposals, "BLOCKS_MAX", 3)
+    held, bound = HeldBlocks(), block(0)
+    held.add(HeldBlock(block=bound))
+    held.bound = bound.hash
+    for number in range(1, 9):
+        held.wanted.add(block(number).hash)
+        held.add(HeldBlock(block=block(number)))
+        assert len(held) <= 3
+    assert held.get(bound.hash) is not None
+    held.clear()
+    assert held.bound is None
+
+
 def test_held_blocks_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposals, "BLOCKS_BYTES_MAX", 10_000)
     held = HeldBlocks()

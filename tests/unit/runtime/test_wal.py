@@ -240,6 +240,20 @@ def test_a_height_of_many_proposals_stays_bounded(monkeypatch: pytest.MonkeyPatc
     assert blocks[-wal.DRAFTS_KEPT_MAX :] == [96, 97, 98, 99]
 
 
+def test_the_newest_block_that_the_engine_is_bound_to_outlives_any_number_of_own_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wal, "FILE_BYTES_MAX", 10_000)
+    disk = MemoryDisk()
+    log, _ = opened(disk)
+    for name in (b"older", b"newest"):
+        log.append(HEIGHT, [LogRecord(kind=RecordKind.BOUND, payload=name.ljust(1000)), engine_record(name)])
+    for number in range(40):
+        log.append(HEIGHT, [block_record(bytes([number]) * 1000)])
+    found = opened(disk)[1]
+    assert [record.payload.strip() for record in found if record.kind is RecordKind.BOUND] == [b"newest"]
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the folder should be")
     log = WriteAheadLog(FolderDisk(tmp_path / "log"))
