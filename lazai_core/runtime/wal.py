@@ -190,7 +190,7 @@ class WriteAheadLog:
         return [int(number) for number in names if number.isdecimal()]
 
     def _compact(self, height: int) -> None:
-        """Keep the newest blocks only: an older proposal of ours that may still be decided is bound here or elsewhere."""
+        """Keep the newest blocks only: an older proposal of ours that may be decided is bound here or elsewhere."""
         name = _name(height)
         records = read_log(self._disk.read(name) or b"", height, name).records
         own, bound, kept = ([record for record in records if record.kind is kind] for kind in _COMPACTED)
