@@ -14,7 +14,7 @@ from . import scalars as f
 from .circuit import karray
 from .circuit.functional import Dense, Eq, Factor, Ones, Placed, Sparse, Term, relabel
 from .circuit.layout import Block, Piece, prefixes, restrict_to
-from .circuit.nodes import Committed, Constant, Product, Shape
+from .circuit.nodes import Committed, Constant, Shape
 from .circuit.pullback import Context, ProductTerm, Pulled, product_term, pull_back, spread
 from .circuit.relations import Circuit
 from .field import Extension
@@ -137,18 +137,9 @@ def merged_leaves(pulled: Pulled) -> list[tuple[Leaf, Term]]:
     return list(found.values())
 
 
-def merged_products(pulled: Pulled) -> list[ProductTerm]:
-    """The products' functionals likewise."""
-    found: dict[tuple[object, ...], tuple[Product, Term]] = {}
-    for node, term in pulled.products:
-        key = (id(node), _term_key(term))
-        if key in found:
-            other = found[key][1]
-            total = f.add(other.coefficient, term.coefficient)
-            found[key] = (node, Term(coefficient=total, factors=other.factors))
-        else:
-            found[key] = (node, term)
-    return [product_term(node, term) for node, term in found.values()]
+def product_terms(pulled: Pulled) -> list[ProductTerm]:
+    """The products' functionals, in order; none are added up, as each is a message of the proof."""
+    return [product_term(node, term) for node, term in pulled.products]
 
 
 @frozen(kw_only=True, eq=False)

@@ -32,8 +32,8 @@ from .claims import (
     joined,
     lookup_claims,
     merged_leaves,
-    merged_products,
     operand_claims,
+    product_terms,
 )
 from .commitment import Shape
 from .expansion import LANES, fill_commitment, fold_operand, narrow, padded_cells, residues, weights_over
@@ -163,7 +163,7 @@ class _Run:
 
     def products(self) -> None:
         self.first_claims = by_commitment(merged_leaves(self.first))
-        products = merged_products(self.first)
+        products = product_terms(self.first)
         stacks = make_stacks(products, self.context)
         # The claims add up to the target, so A's share is what is left: its functionals need not be evaluated.
         weight_sum = claimed_sum(self.first_claims[1], self.values)

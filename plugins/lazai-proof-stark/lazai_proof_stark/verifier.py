@@ -26,8 +26,8 @@ from .claims import (
     joined,
     lookup_claims,
     merged_leaves,
-    merged_products,
     operand_claims,
+    product_terms,
 )
 from .commitment import check_weighted
 from .fractions import check_zero_sum
@@ -88,7 +88,7 @@ def _check(circuit: Circuit, values: Values, weight_key: WeightKey, channel: Rec
     target = lookup_claims(leaves, LookupChallenges(alpha=alpha, beta=beta), claim, mix, context, first)
     equality_claims(circuit, point, equality_mix, context, first)
     first_claims = by_commitment(merged_leaves(first))
-    products = merged_products(first)
+    products = product_terms(first)
     activation_sum, weight_sum = channel.receive_elements("sums", 2)
     rest = f.subtract(f.subtract(target, first.value), f.add(activation_sum, weight_sum))
     product_point, operands = check_products(products, rest, channel)
