@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from lazai_core.api.errors import LazAIError
 from lazai_core.api.service import Benchmark, BenchmarkResult
 
-Progress = Callable[[int, int, str], None]
+from .bench_process import Progress, run_program
 
 # Built-ins know neither the virtual machine nor py-evm; the processes that they start do.
 _ERC20_BLOCK = """
@@ -28,20 +26,7 @@ _IMPORT_RUNS = 3
 
 def bench_erc20_block(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:
     """Signed ERC-20 transfers a second: proposed and durable, and checked by a validator. One thread."""
-    results: list[BenchmarkResult] = []
-    command = [sys.executable, "-c", _ERC20_BLOCK, str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("RESULTS "):
-                results = [BenchmarkResult(**result) for result in json.loads(line.removeprefix("RESULTS "))]
-            else:
-                done, total, text = line.split(maxsplit=2)
-                progress(int(done), int(total), text.strip())
-        _, errors = process.communicate()
-    if process.returncode != 0:
-        raise LazAIError(f"the benchmark of ERC-20 blocks failed: {errors.strip()[-2000:]}")
-    return results
+    return run_program(_ERC20_BLOCK, seconds, progress, "ERC-20 blocks")
 
 
 def bench_import(seconds: float, progress: Progress) -> Sequence[BenchmarkResult]:

@@ -269,7 +269,7 @@ def _read_staking(at: _Node, value: object) -> StakingParameters:
     table = at.table(value)
     at.keys(table, table.keys() & set(RANGES))
     values = {}
-    for name in RANGES.keys() & table.keys():
+    for name in [name for name in RANGES if name in table]:
         place, item = at.below(name), table[name]
         values[name] = place.decimal(item, _WEI_MAX) if name in STAKES else place.number(item)
     return StakingParameters(**values)  # type: ignore[arg-type]

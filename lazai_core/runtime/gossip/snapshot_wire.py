@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import field, frozen
 
@@ -52,6 +52,12 @@ class GetByHash:
     def encode(self) -> bytes:
         """Canonical bytes."""
         return Writer().u32(self.request).sequence(self.hashes, Writer.raw).finish()
+
+    @classmethod
+    def asking(cls, hashes: Iterable[bytes]) -> Callable[[int], bytes]:
+        """The message for these hashes, whatever number the request will have."""
+        wanted = tuple(hashes)
+        return lambda number: cls(request=number, hashes=wanted).encode()
 
     @classmethod
     def decode(cls, data: bytes, count_max: int) -> GetByHash:

@@ -263,9 +263,7 @@ class StateSync:
                 await asyncio.sleep(PAUSE_S / 10)
                 continue
             state = await self.source()
-            items = await self.items(
-                state, Topic.GET_ENTRIES, lambda number: GetByHash(request=number, hashes=tuple(wanted)).encode()  # noqa: B023
-            )
+            items = await self.items(state, Topic.GET_ENTRIES, GetByHash.asking(wanted))
             builder.put_back(wanted[self._add_entries(builder, state, wanted, items) :])
 
     def _add_entries(

@@ -172,9 +172,7 @@ class TrustedParts:
         while missing:
             wanted = tuple(missing[:SETS_MAX])
             state = await self._asking.source()
-            items = await self._asking.items(
-                state, Topic.GET_SETS, lambda number: GetByHash(request=number, hashes=wanted).encode()  # noqa: B023
-            )
+            items = await self._asking.items(state, Topic.GET_SETS, GetByHash.asking(wanted))
             batch = self._store.batch()
             for set_hash, item in zip(wanted, items, strict=False):
                 try:

@@ -65,6 +65,18 @@ class SimulatedDisk:
         self.trouble = trouble
         self.syncs = 0
 
+    def fail_after(self, operations: int) -> None:
+        """The power fails once this many operations have passed."""
+        left = operations
+
+        def trouble(operation: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise PowerLoss
+
+        self.trouble = trouble
+
     def names(self) -> Sequence[str]:
         """Files there are, ascending."""
         return sorted(self._files)

@@ -69,18 +69,6 @@ def test_what_needs_no_record_costs_no_flush() -> None:
     assert disk.syncs == before + 1
 
 
-def crash_at(disk: SimulatedDisk, moment: int) -> None:
-    left = moment
-
-    def trouble(operation: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise PowerLoss
-
-    disk.trouble = trouble
-
-
 def test_no_crash_lets_a_second_thing_be_signed() -> None:
     crashes = 0
     for case in cases(20):
@@ -90,7 +78,7 @@ def test_no_crash_lets_a_second_thing_be_signed() -> None:
                 left: dict[tuple[int, int, int], bytes] = {}
                 for life in range(3):
                     last = LastSigned(disk, NAME, GENESIS)
-                    crash_at(disk, moment)
+                    disk.fail_after(moment)
                     try:
                         for number in range(10):
                             # Each life wants to say something else.

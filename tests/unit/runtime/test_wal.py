@@ -182,18 +182,6 @@ def test_after_a_failed_flush_the_log_takes_nothing_more() -> None:
         log.append(HEIGHT, [engine_record(b"third")])
 
 
-def crash_at(disk: SimulatedDisk, moment: int) -> None:
-    left = moment
-
-    def trouble(operation: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise PowerLoss
-
-    disk.trouble = trouble
-
-
 def test_whatever_was_confirmed_survives_a_crash_at_every_point() -> None:
     moments = 0
     for case in cases(30):
@@ -201,7 +189,7 @@ def test_whatever_was_confirmed_survives_a_crash_at_every_point() -> None:
             for moment in range(60):
                 disk = SimulatedDisk(case.random)
                 log, _ = opened(disk, head=0)
-                crash_at(disk, moment)
+                disk.fail_after(moment)
                 confirmed: list[bytes] = []
                 height = 1
                 try:
