@@ -293,6 +293,10 @@ class InvalidBlock(LazAIError):
         self.blame = blame
 
 
+class CannotJudge(InvalidBlock):
+    """This node could not check a block: a device failed, a program is missing. That says nothing about the block."""
+
+
 class InvalidGenesis(LazAIError):
     """The genesis file is wrong, or this node's plugins are not the ones it fixes."""
 

@@ -6,7 +6,15 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from lazai_core.api.encoding import domain_hash
-from lazai_core.api.errors import BadSignature, ComputeError, InvalidBlock, PluginError, ProofError, ProofRejected
+from lazai_core.api.errors import (
+    BadSignature,
+    CannotJudge,
+    ComputeError,
+    InvalidBlock,
+    PluginError,
+    ProofError,
+    ProofRejected,
+)
 from lazai_core.api.job import ComputeJob, ComputeRecord
 from lazai_core.api.precompile import StatePort
 from lazai_core.api.proof import AcceptancePolicy, ProofSystem, Statement, Verdict, VerifyingKey
@@ -92,5 +100,5 @@ def _refusal(record: ComputeRecord, cause: ProofError) -> InvalidBlock:
     lacks_program = isinstance(cause, ProofRejected) and cause.check == "program"
     if lacks_program or isinstance(cause.__cause__, ComputeError | PluginError):
         text = f"the record for job {record.job_id.hex()} cannot be verified here: {cause.message}"
-        return InvalidBlock(text, check="record proof", hint=cause.hint)
+        return CannotJudge(text, check="record proof", hint=cause.hint)
     return _wrong(record, "record proof", cause.message)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+
+import structlog
 
 from lazai_core.api.consensus import Certificate, ConsensusEngine, Validator
-from lazai_core.api.errors import Busy, ConsensusFault, InvalidBlock
+from lazai_core.api.errors import CannotJudge, ConsensusFault, InvalidBlock
 from lazai_core.api.needs import Clock
 from lazai_core.chain.block import Block
 from lazai_core.lazvm.vm import ExecutedBlock, LazVM
@@ -16,10 +17,11 @@ from .execution import BoundedThreads
 from .gossip.body import body_fits
 from .pace import BlockPace
 
-T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
 TIME_AHEAD_S_MAX = 15
 """A block's time may be this far ahead of our clock; a validator waits with its vote until it is."""
-_PATIENCE_S = 0.05
+JUDGE_AGAIN_S, JUDGE_AGAIN_S_MAX = 1.0, 30.0
 
 
 class BlockChecks:
@@ -35,7 +37,7 @@ class BlockChecks:
 
     async def fits(self, block: Block) -> bool:
         """Whether the body is the one that the header names."""
-        return await self._run(lambda: body_fits(block))
+        return await self._execution.run_first(lambda: body_fits(block))
 
     async def certified(
         self, engine: ConsensusEngine, certificate: Certificate, validators: Sequence[Validator]
@@ -49,7 +51,7 @@ class BlockChecks:
                 return False
             return True
 
-        return await self._run(look)
+        return await self._execution.run_first(look)
 
     async def check(self, block: Block) -> ExecutedBlock:
         """Execute a proposed block. Raises InvalidBlock.
@@ -67,14 +69,21 @@ class BlockChecks:
             await asyncio.sleep(min(ahead, 60))
         loop = asyncio.get_running_loop()
         started = loop.time()
-        executed = await self._run(lambda: self._vm.check_block(block))
+        executed = await self.execute(block)
         if self._pace is not None:
             self._pace.took(len(block.transactions), 1000 * (loop.time() - started))
         return executed
 
-    async def _run(self, call: Callable[[], T]) -> T:
+    async def execute(self, block: Block, tries_max: int | None = None) -> ExecutedBlock:
+        """The block on the head; again and again while it is this node that cannot judge. Raises InvalidBlock."""
+        tries, pause_s = 0, JUDGE_AGAIN_S
         while True:
+            tries += 1
             try:
-                return await self._execution.run(call)
-            except Busy:
-                await asyncio.sleep(_PATIENCE_S)
+                return await self._execution.run_first(self._vm.check_block, block)
+            except CannotJudge as error:
+                if tries == tries_max:
+                    raise
+                log.warning("block.not_judged", height=block.height, error=str(error), again_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, JUDGE_AGAIN_S_MAX)

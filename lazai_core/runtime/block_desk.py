@@ -101,9 +101,12 @@ class BlockDesk:
     # Own blocks.
 
     def bind(self, block_id: Hash32) -> Block | None:
-        """Keep this block until the height is over or another takes its place; None where it is not here."""
+        """Keep this block until the height is over or another takes its place, and give it to be logged.
+
+        None where it is not here, and where it is bound already.
+        """
         held = self.get(block_id)
-        if held is None:
+        if held is None or self._blocks.bound == block_id:
             return None
         self._blocks.bound = block_id
         return held.block
@@ -155,6 +158,7 @@ class BlockDesk:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest]
             self._blocks.wanted.discard(oldest)
+            self.peers.unwant_block(oldest)
         self.want(effect.block_id)
 
     def want(self, block_id: Hash32) -> None:
@@ -216,8 +220,8 @@ class BlockDesk:
             if held.executed is None:
                 held.executed = await self._checks.check(held.block)
         except InvalidBlock as error:
-            if effect.height != self.height:
-                # The chain went on while it was checked; it was checked on the wrong parent.
+            if effect.height != self._vm.head.height + 1:
+                # The chain went on, here or on the machine's thread: it was checked on the wrong parent.
                 return
             self._refuse(effect, error)
         valid = held.executed is not None

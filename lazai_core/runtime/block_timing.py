@@ -8,12 +8,15 @@ from lazai_core.api.consensus import Certificate
 from lazai_core.api.needs import Clock
 from lazai_core.lazvm.vm import LazVM
 
+from .block_checks import TIME_AHEAD_S_MAX
 from .builder import Builder, Draft
 from .mempool import Mempool
 from .options import RuntimeOptions
 
 SHARED_EMPTY_BLOCK_INTERVAL_MS = 1000
 """Where others wait for our proposal, an empty block is made after this even if the operator wants none."""
+CLOCKS_APART_S = 3
+"""What honest validators' clocks may differ by without one waiting for another's block."""
 LOOK_S = 0.02
 """How often the clock is read while a second is waited for."""
 
@@ -40,10 +43,10 @@ class BlockTiming:
     async def draft(self, round_number: int, *, shared: bool) -> Draft:
         """A block on the head. `shared`: other validators wait for it, and in a later round they have waited enough."""
         if round_number:
-            return await self._builder.build(await self._timestamp())
+            return await self._builder.build(await self._timestamp(shared))
         while True:
             due = await self._wait_for_work(shared)
-            draft = await self._builder.build(await self._timestamp())
+            draft = await self._builder.build(await self._timestamp(shared))
             if draft.executed.block.transactions or due:
                 return draft
 
@@ -52,11 +55,15 @@ class BlockTiming:
         return await (self._wait_among_others() if shared else self._wait_alone())
 
     async def _wait_among_others(self) -> bool:
-        """By the clock and the parent's timestamp: proposers that take turns keep one beat, however long each took."""
-        options, parent = self._options, self._vm.head.header
-        await self._second(parent.timestamp + options.block_interval_ms // 1000)
+        """By the clock and the parent's timestamp: proposers that take turns keep one beat, however long each took.
+
+        A parent that its proposer dated ahead holds nobody up for longer than the interval.
+        """
+        options = self._options
+        start = min(self._vm.head.header.timestamp, self._clock.now_seconds())
+        await self._second(start + options.block_interval_ms // 1000)
         empty_ms = options.empty_block_interval_ms or SHARED_EMPTY_BLOCK_INTERVAL_MS
-        due = asyncio.create_task(self._second(parent.timestamp + max(1, empty_ms // 1000)))
+        due = asyncio.create_task(self._second(start + max(1, empty_ms // 1000)))
         work = asyncio.create_task(self._mempool.changed.wait())
         try:
             await asyncio.wait({due, work}, return_when=asyncio.FIRST_COMPLETED)
@@ -89,10 +96,16 @@ class BlockTiming:
     def _since_ms(self) -> int:
         return 0 if self._committed_ns is None else (self._clock.monotonic_ns() - self._committed_ns) // 1_000_000
 
-    async def _timestamp(self) -> int:
-        """Now, or a second after the parent; waits rather than let the chain's time run far ahead of the clock."""
+    async def _timestamp(self, shared: bool) -> int:
+        """Now, or a second after the parent; waits rather than let the chain's time run far ahead of the clock.
+
+        Among others as far ahead as they accept: whoever dates a block to that limit must not silence who comes next.
+        """
+        ahead_s_max = self._options.timestamp_ahead_s_max
+        if shared:
+            ahead_s_max = max(ahead_s_max, TIME_AHEAD_S_MAX - CLOCKS_APART_S)
         while True:
             earliest = self._vm.head.header.timestamp + 1
-            if earliest <= self._clock.now_seconds() + self._options.timestamp_ahead_s_max:
+            if earliest <= self._clock.now_seconds() + ahead_s_max:
                 return max(earliest, self._clock.now_seconds())
             await asyncio.sleep(0.1)

@@ -91,7 +91,7 @@ class Builder:
         loop = asyncio.get_running_loop()
         started = loop.time()
         records, evidence = self._records.snapshot(), self._evidence.pending()
-        draft = await self._execution.run(self._build, chosen, records, evidence, timestamp, attempts)
+        draft = await self._execution.run_first(self._build, chosen, records, evidence, timestamp, attempts)
         self._pace.took(len(chosen), 1000 * (loop.time() - started))
         for work, error in attempts.failed:
             self._mempool.remove(work)

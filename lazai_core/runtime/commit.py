@@ -58,7 +58,7 @@ class Committer:
     async def commit(self, held: HeldBlock, executed: ExecutedBlock, certificate: Certificate) -> None:
         """Returns when the block is durable and out of the pools. Raises StorageError."""
         started_ns = self._clock.monotonic_ns()
-        await self._execution.run(self._write, executed, certificate)
+        await self._execution.run_first(self._write, executed, certificate)
         self._release(held, executed)
         summary = self._vm.summary(executed)
         _log_block(summary, certificate.round, (self._clock.monotonic_ns() - started_ns) // 1_000_000)

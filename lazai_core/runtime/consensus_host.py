@@ -56,6 +56,8 @@ from .wal import LogRecord, RecordKind
 
 log = structlog.get_logger(__name__)
 
+DECIDED_TRIES_MAX = 5
+"""A decided block that this node cannot judge is looked at again before the node stops: devices come back."""
 PEER_INPUTS_MAX = 16_384
 PEER_INPUT_BYTES_MAX = 64 << 20
 """Messages of peers that wait for the engine; more are dropped, their senders send them again."""
@@ -290,7 +292,9 @@ class ConsensusHost:
             try:
                 evidence.add(effect.evidence)
             except ConsensusFault as error:
-                raise LocalFault(f"the engine's own evidence is refused: {error}") from error
+                # Too large, or too old to be judged: whoever was caught must not stop the node that caught it.
+                log.error("evidence.refused", validator=effect.validator, kind=effect.kind, error=str(error))
+                return
         self._peers.send_evidence(effect)
 
     def _set_timer(self, effect: ScheduleTimeout | CancelTimeout) -> None:
@@ -351,7 +355,7 @@ class ConsensusHost:
         executed = held.executed
         if executed is None:
             try:
-                executed = await parts.execution.run(self._vm.check_block, held.block)
+                executed = await parts.checks.execute(held.block, DECIDED_TRIES_MAX)
             except InvalidBlock as error:
                 raise LocalFault(
                     f"the validators decided block {certificate.height}, 0x{certificate.block_id.hex()}, which this "

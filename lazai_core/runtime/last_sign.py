@@ -1,7 +1,9 @@
 """What this key has signed last, in a file beside the key: it never signs two things for one step of consensus.
 
 The file outlives the node's data: a node that was given an older copy of its chain and its log, or none, still knows
-up to which height, round and step its key has spoken. It holds two slots that are written in turn, each with a
+up to which height, round and step its key has spoken. It does not know what it had locked then: only the log does. So
+after a start the key says nothing new in the height it spoke in last until the engine, whose log brings it back to
+where it stood, has asked for the newest statement again. It holds two slots that are written in turn, each with a
 checksum, so that a write which the power cut in half leaves the slot before it.
 """
 
@@ -83,6 +85,7 @@ class LastSigned:
         self.name = name
         self._genesis_hash = genesis_hash
         self._state: _State | None = None
+        self._unconfirmed: Signed | None = None
         self._failed = False
 
     def open(self) -> None:
@@ -105,6 +108,7 @@ class LastSigned:
                 hint="delete it only when the chain has passed every height this key can have signed at",
             )
         self._state = max(whole, key=lambda state: state.sequence)
+        self._unconfirmed = max(self._state.signed, default=None)
 
     @property
     def newest(self) -> Signed | None:
@@ -116,8 +120,8 @@ class LastSigned:
     def allow(self, wanted: Sequence[Signed]) -> list[bool]:
         """Which of these may be signed, in this order; what is allowed is durable when it returns.
 
-        A step later than all before is allowed, and so is exactly what was signed already. Raises StorageError, after
-        which nothing may be signed.
+        A step later than all before is allowed, in the height of the newest one once that was asked for again; and so
+        is exactly what was signed already. Raises StorageError, after which nothing may be signed.
         """
         self.open()
         state = self._state
@@ -126,7 +130,10 @@ class LastSigned:
         answers = []
         for one in wanted:
             known = signed.get(one.place)
-            fresh = not signed or one.place > max(signed)
+            unconfirmed = self._unconfirmed
+            if unconfirmed is not None and (one == unconfirmed or one.height > unconfirmed.height):
+                unconfirmed = self._unconfirmed = None
+            fresh = unconfirmed is None and (not signed or one.place > max(signed))
             answers.append(fresh or (known is not None and known.digest == one.digest))
             if fresh:
                 signed[one.place] = one
@@ -177,5 +184,5 @@ class MessageSigner:
             round=place.round,
             step=place.step,
             signed_up_to=None if newest is None else list(newest.place),
-            advice="this key has spoken here before; it goes on once the chain has passed that step",
+            advice="this key has spoken here before, and the log does not say what; it goes on with the next height",
         )

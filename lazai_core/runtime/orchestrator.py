@@ -17,7 +17,7 @@ from lazai_core.api.proof import ProofSystem
 from lazai_core.api.types import Address, JobId
 from lazai_core.chain.system_state import lacks_verifying_key, next_counter
 from lazai_core.lazvm.validation import NonceAhead
-from lazai_core.lazvm.vm import LazVM
+from lazai_core.lazvm.vm import LazVM, TransactionOutcome
 
 from .askers import Askers
 from .execution import BoundedThreads
@@ -164,9 +164,13 @@ class Orchestrator:
         if work.lane is not None and next_counter(self._vm.state(), *work.lane) != work.counter:
             # It comes after another open request of its lane; admission has checked it against that one.
             return
-        raw = self._signer.sign(work).raw
+
+        def simulate() -> TransactionOutcome:
+            # Signed where it runs: a block that is committed while it waits takes its nonce.
+            return self._vm.simulate(self._signer.sign(work).raw, {}, self._clock.now_seconds())
+
         try:
-            outcome = await self._execution.run(self._vm.simulate, raw, {}, self._clock.now_seconds())
+            outcome = await self._execution.run(simulate)
         except NeedsCompute as need:
             if all(need.job.job_id != job.job_id for job in work.jobs):
                 await self._next_round(work, need.job)

@@ -36,6 +36,9 @@ class Peers(Protocol):
     def want_block(self, height: Height, block_id: Hash32) -> None:
         """A block that was proposed or decided is not here; `HostPort.block_arrived` answers. May be asked again."""
 
+    def unwant_block(self, block_id: Hash32) -> None:
+        """Nobody waits for this block any more."""
+
     def want_decided(self, up_to: Height) -> None:
         """Fetch the decided blocks after the head, up to this height; `HostPort.decided_arrived` answers in order."""
 
@@ -80,6 +83,9 @@ class Alone:
 
     def want_block(self, height: Height, block_id: Hash32) -> None:
         """Nobody has it."""
+
+    def unwant_block(self, block_id: Hash32) -> None:
+        """Nobody was asked."""
 
     def want_decided(self, up_to: Height) -> None:
         """Nobody is ahead."""

@@ -39,7 +39,7 @@ class HeldBlock:
 
 
 class HeldBlocks:
-    """Blocks by id. The oldest give way, those that nobody waits for first, and never the one that is `bound`."""
+    """Blocks by id. The oldest unchecked ones give way, unwanted ones first, and never the one that is `bound`."""
 
     def __init__(self) -> None:
         self._blocks: OrderedDict[Hash32, HeldBlock] = OrderedDict()
@@ -67,10 +67,15 @@ class HeldBlocks:
         self._blocks[block_id] = held
         self._bytes += held.size_bytes
         others = [other for other in self._blocks if other not in (block_id, self.bound)]
-        for old in sorted(others, key=lambda other: other in self.wanted):
+        for old in sorted(others, key=self._worth):
             if len(self._blocks) <= BLOCKS_MAX and self._bytes <= BLOCKS_BYTES_MAX:
                 break
             self.drop(old)
+
+    def _worth(self, block_id: Hash32) -> tuple[bool, bool]:
+        """Blocks of this node's and checked ones before those that peers only sent, then those somebody waits for."""
+        held = self._blocks[block_id]
+        return held.peer is None or held.executed is not None, block_id in self.wanted
 
     def drop(self, block_id: Hash32) -> None:
         """Forget a block."""

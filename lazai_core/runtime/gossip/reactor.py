@@ -265,6 +265,10 @@ class Gossip:
         """A block that was proposed or decided is not here."""
         self.blocks.want(height, block_id)
 
+    def unwant_block(self, block_id: Hash32) -> None:
+        """See `Peers`."""
+        self.blocks.unwant(block_id)
+
     def want_decided(self, up_to: Height) -> None:
         """Fetch the decided blocks after the head, up to this height."""
         log.debug("sync.wanted", up_to=up_to)

@@ -60,6 +60,10 @@ class QuietPeers:
         """As usual."""
         self._peers.want_block(height, block_id)
 
+    def unwant_block(self, block_id: Hash32) -> None:
+        """As usual."""
+        self._peers.unwant_block(block_id)
+
     def want_decided(self, up_to: Height) -> None:
         """As usual."""
         self._peers.want_decided(up_to)

@@ -25,6 +25,20 @@ from .quorum import QuorumRule
 from .vote_keeper import Conflict, SignedVote
 
 
+def _signed(vote: SignedVote, chain_id: int) -> SignedMessage:
+    return SignedMessage(payload=encode_message(vote.vote, chain_id), signature=vote.signature)
+
+
+def double_vote(conflict: Conflict, chain_id: int) -> ReportEvidence:
+    """The report of two contradicting votes."""
+    evidence = Double(
+        validator=conflict.first.sender,
+        first=_signed(conflict.first, chain_id),
+        second=_signed(conflict.second, chain_id),
+    )
+    return ReportEvidence(validator=conflict.first.sender, kind=DOUBLE_VOTE, evidence=encode_evidence(evidence))
+
+
 @define
 class Accountant:
     """Reports each fault once."""
@@ -36,16 +50,11 @@ class Accountant:
     _forgetful: set[Address] = field(factory=set, init=False)
 
     def _signed(self, vote: SignedVote) -> SignedMessage:
-        return SignedMessage(payload=encode_message(vote.vote, self.chain_id), signature=vote.signature)
+        return _signed(vote, self.chain_id)
 
     def conflict(self, conflict: Conflict) -> ReportEvidence:
         """A double vote."""
-        evidence = Double(
-            validator=conflict.first.sender,
-            first=self._signed(conflict.first),
-            second=self._signed(conflict.second),
-        )
-        return ReportEvidence(validator=conflict.first.sender, kind=DOUBLE_VOTE, evidence=encode_evidence(evidence))
+        return double_vote(conflict, self.chain_id)
 
     def proposal(self, sender: Address, proposal: Proposal, message: SignedMessage) -> ReportEvidence | None:
         """A double proposal, where this is the second of its round."""

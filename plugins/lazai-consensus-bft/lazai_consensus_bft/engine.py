@@ -12,6 +12,7 @@ from lazai_core.api.consensus import (
     AppendWal,
     BlockBuilt,
     BlockChecked,
+    Broadcast,
     Certificate,
     CertificateReceived,
     ConsensusStatus,
@@ -34,13 +35,14 @@ from lazai_core.api.consensus import (
 from lazai_core.api.errors import ConsensusFault, EncodingError
 from lazai_core.api.types import Address, Height
 
+from .accountability import double_vote
 from .buffers import Held, LaterCertificates, NextHeight
-from .certificate import verify_commit
+from .certificate import check_signer, verify_commit
 from .committee import Committee, committee_of
 from .evidence import judge_evidence
 from .height import HeightEngine
 from .late import LateSignatures
-from .messages import HEIGHT_MAX, decode_message
+from .messages import HEIGHT_MAX, Message, decode_message
 from .options import BftOptions
 from .timers import REBROADCAST
 from .wal import Record, decode_record, restore
@@ -75,6 +77,7 @@ class BftEngine:
         self._height = Height(0)
         self._current: HeightEngine | None = None
         self._decided = False
+        self._joining = b""
         self._records: list[Record] = []
         self._signed_height = 0
         self._next = NextHeight(self._options.future_bytes_max)
@@ -96,6 +99,8 @@ class BftEngine:
                 self._receive(event.sender, event.payload, event.signature)
             case CertificateReceived():
                 self._certificate(event.certificate)
+            case OwnMessageSigned() if event.payload == self._joining:
+                self._joined(event.payload, event.signature)
             case _ if self._current is not None and not self._decided:
                 self._inside(self._current, event)
         # What must be durable comes before what leaves the node.
@@ -119,7 +124,27 @@ class BftEngine:
             if isinstance(effect, Decide):
                 self._decided = True
                 self._late.decided(effect.certificate, self._committee)
+                self._joining = b"" if self._current is None else self._current.joining
             self._effects.append(effect)
+
+    def _joined(self, payload: bytes, signature: bytes) -> None:
+        """Our precommit for what the others have decided: tell them, and extend the certificate."""
+        try:
+            check_signer(self._address, payload, signature)
+        except ConsensusFault:
+            return
+        self._joining = b""
+        self._effects.append(Broadcast(payload=payload, signature=signature))
+        self._extend(self._address, decode_message(payload, self._chain_id), signature)
+
+    def _extend(self, sender: Address, message: Message, signature: bytes) -> None:
+        """Late precommits of the newest decision: signatures more, or a second, different one."""
+        fuller = self._late.add(sender, message, signature)
+        if fuller is not None:
+            self._effects.append(ExtendCertificate(certificate=fuller))
+        conflict = self._late.conflict(sender, message, signature)
+        if conflict is not None:
+            self._effects.append(double_vote(conflict, self._chain_id))
 
     # Heights.
 
@@ -191,9 +216,7 @@ class BftEngine:
             message = decode_message(payload, self._chain_id)
         except EncodingError:
             return
-        fuller = self._late.add(sender, message, signature)
-        if fuller is not None:
-            self._effects.append(ExtendCertificate(certificate=fuller))
+        self._extend(sender, message, signature)
         if sender not in self._committee:
             return
         self._claims[sender] = message.height

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from lazai_core.api.consensus import (
     AppendWal,
@@ -27,11 +28,15 @@ from .evidence import SignedMessage
 from .messages import NO_ROUND, Kind, Message, Proposal, Vote, encode_message, proposed_block
 from .options import BftOptions
 from .round import Decided, FindValue, Propose, RoundOutput, SendVote, StartTimer, Step, TimeoutKind
+from .seconds import SecondVotes
 from .signer import HeightSigner
 from .timers import KINDS, REBROADCAST, Timers
 from .wal import Intent, Restored, Valid, encode_record
 
 Effects = Iterator[Effect]
+SIGNATURE_BYTES = 65
+RESUMED_MAX = 8
+"""Messages of a log that are signed again: more than an engine can have asked for at once before a crash."""
 
 
 class HeightEngine:
@@ -61,6 +66,7 @@ class HeightEngine:
         self._signer = HeightSigner(silent)
         self._timers = Timers(options, height)
         self._accountant = Accountant(chain_id, committee.rule)
+        self._seconds = SecondVotes(committee.rule)
         self._far = FarRounds()
         self._unchecked: dict[Hash32, list[Proposal]] = {}
         self._checks: dict[Hash32, tuple[bool, int]] = {}
@@ -68,6 +74,8 @@ class HeightEngine:
         self._building = NO_ROUND
         self._recorded_valid_round = NO_ROUND
         self._round_seen = NO_ROUND
+        self.joining = b""
+        """The precommit that was asked for together with the decision, if any."""
 
     @property
     def position(self) -> tuple[int, str]:
@@ -92,11 +100,13 @@ class HeightEngine:
             if restored.valid is not None:
                 self._recall_valid(restored.valid)
             self._driver.resume(state)
-            newest = max((number for number, _ in restored.messages), default=NO_ROUND)
-            for (round_number, _), (message, payload) in sorted(restored.messages.items()):
+            messages = [entry for _, entry in sorted(restored.messages.items())]
+            for message, payload in messages[:-RESUMED_MAX]:
                 self._signer.restore(message, payload)
-                if round_number >= newest - 1:
-                    yield from self._sign(message, payload)
+            for message, payload in messages[-RESUMED_MAX:]:
+                # Among them the newest that was signed: a key that is asked for it again knows that its log is whole.
+                self._signer.restore(message, payload)
+                yield from self._sign(message, payload)
             if state.step is Step.PROPOSE:
                 yield from self._timers.start(TimeoutKind.PROPOSE, state.round)
         yield from self._advance()
@@ -128,7 +138,7 @@ class HeightEngine:
                 yield from self._take_far(sender, message, signature)
             else:
                 yield from self._count(sender, message, signature)
-        elif not ahead and sender == self._committee.proposer(self._height, message.round):
+        elif not ahead and sender == self._committee.proposer(self._height, message.round) and self._is_sized(message):
             yield from self._take_proposal(sender, message, SignedMessage(payload=payload, signature=signature))
 
     def _take_far(self, sender: Address, vote: Vote, signature: bytes) -> Effects:
@@ -144,9 +154,16 @@ class HeightEngine:
             yield from self._count(sender, vote, signature)
 
     def _count(self, sender: Address, vote: Vote, signature: bytes) -> Effects:
+        keeper = self._driver.keeper
+        first = keeper.vote_of(vote.kind, vote.round, sender)
         added = self._driver.add_vote(sender, vote, signature)
         if added.conflict is not None:
             yield self._accountant.conflict(added.conflict)
+        if first is not None and first.vote != vote:
+            self._seconds.add(sender, vote, signature, keeper)
+        signatures = self._seconds.quorum(vote, keeper)
+        if signatures is not None:
+            self._driver.add_quorum(vote, signatures)
         evidence = self._accountant.prevote(sender, vote, signature, self._driver)
         if evidence is not None:
             yield evidence
@@ -163,6 +180,18 @@ class HeightEngine:
             return
         self._unchecked.setdefault(block_id, []).append(proposal)
         yield CheckBlock(height=self._height, round=proposal.round, block_id=block_id, proposer=sender)
+
+    def _is_sized(self, proposal: Proposal) -> bool:
+        """Whether its polka could be one: members in order, each once, with whole signatures.
+
+        Looked at first: two proposals of one round are evidence, and evidence is bounded.
+        """
+        signers = [entry.validator for entry in proposal.polka]
+        return (
+            all(before < after for before, after in pairwise(signers))
+            and all(signer in self._committee for signer in signers)
+            and all(len(entry.signature) == SIGNATURE_BYTES for entry in proposal.polka)
+        )
 
     def _is_new(self, proposal: Proposal) -> bool:
         """Whether to look at a proposal: each once, and of one round no more than prove its proposer a liar."""
@@ -259,6 +288,7 @@ class HeightEngine:
 
     def _forget_before(self, oldest: int) -> None:
         self._accountant.forget_before(oldest)
+        self._seconds.forget_before(oldest)
         for block_id, proposals in list(self._unchecked.items()):
             self._unchecked[block_id] = [proposal for proposal in proposals if proposal.round >= oldest]
             if not self._unchecked[block_id]:
@@ -337,4 +367,17 @@ class HeightEngine:
             signatures=ordered_signatures(signatures),
         )
         yield from self._timers.cancel_all()
+        yield from self._join(round_number, block_id)
         yield Decide(certificate=certificate)
+
+    def _join(self, round_number: int, block_id: Hash32) -> Effects:
+        """Sign the precommit that this validator would have cast, had the others' not come first.
+
+        The block is decided, so nothing can contradict it, and without it the validator would count as absent for being
+        slower than a quorum.
+        """
+        if self._driver.state.round > round_number or self._signer.has_spoken(round_number, Kind.PRECOMMIT):
+            return
+        vote = Vote(kind=Kind.PRECOMMIT, height=self._height, round=round_number, block_id=block_id)
+        self.joining = encode_message(vote, self._chain_id)
+        yield from self._sign(vote, self.joining)

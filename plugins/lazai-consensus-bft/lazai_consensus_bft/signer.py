@@ -48,6 +48,10 @@ class HeightSigner:
         """Whether a signature for this payload was asked for."""
         return payload in self._waiting
 
+    def has_spoken(self, round_number: int, kind: Kind) -> bool:
+        """Whether a message of this step was asked for, or may have been and is forgotten."""
+        return (round_number, kind) in self._intents or round_number < self._newest - ROUNDS_SENT_AGAIN
+
     def _forget_before(self, round_number: int) -> None:
         # What is forgotten here is refused for ever: `request` looks at the round first.
         self._signed = {key: held for key, held in self._signed.items() if key[0] >= round_number}

@@ -62,14 +62,19 @@ def test_a_double_vote_is_reported_once_with_both_signatures(kind: Kind) -> None
     assert only(host.receive(guilty, vote(kind, OTHER)), ReportEvidence) == []
 
 
-def test_the_second_vote_counts_nothing() -> None:
+def test_precommits_against_the_decision_that_come_after_it_are_reported_once() -> None:
     host = follower()
     others = [number for number in range(4) if number != host.number]
-    host.receive(others[0], vote(Kind.PRECOMMIT, BLOCK))
-    host.receive(others[1], vote(Kind.PRECOMMIT, BLOCK))
-    host.receive(others[2], vote(Kind.PRECOMMIT, OTHER))
-    host.receive(others[2], vote(Kind.PRECOMMIT, BLOCK))
-    assert host.decided == []
+    host.propose(BLOCK)
+    host.votes(others, vote(Kind.PREVOTE, BLOCK))
+    host.votes(others, vote(Kind.PRECOMMIT, BLOCK))
+    assert len(host.decided) == 1
+    (report,) = only(host.receive(others[0], vote(Kind.PRECOMMIT, OTHER)), ReportEvidence)
+    assert (report.validator, report.kind, check(report)) == (identity(others[0]).address, DOUBLE_VOTE, DOUBLE_VOTE)
+    host.start(2)
+    (report,) = only(host.receive(others[1], vote(Kind.PRECOMMIT, None)), ReportEvidence)
+    assert report.validator == identity(others[1]).address
+    assert only(host.receive(others[1], vote(Kind.PRECOMMIT, OTHER)), ReportEvidence) == []
 
 
 def test_a_double_proposal_is_reported_once() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bft_driving import BLOCK, CHAIN_ID, OTHER, Host, follower, only, prevotes, vote
 
-from lazai_consensus_bft.messages import Kind, Message, Proposal, encode_message
+from lazai_consensus_bft.height import RESUMED_MAX
+from lazai_consensus_bft.messages import Kind, Message, Proposal, decode_message, encode_message
 from lazai_consensus_bft.round import RoundState, Step
 from lazai_consensus_bft.signer import HeightSigner
 from lazai_consensus_bft.wal import Intent, Record, Valid, decode_record, encode_record, restore
@@ -73,15 +74,18 @@ def test_a_locked_validator_keeps_its_lock_over_a_crash_and_proposes_it_with_its
     assert listener.engine.status().round == 0
 
 
-def test_messages_of_the_last_two_rounds_are_sent_again_after_a_crash() -> None:
+def test_the_last_messages_are_signed_and_sent_again_after_a_crash() -> None:
     steps = [(number, kind) for number in range(5) for kind in (Kind.PREVOTE, Kind.PRECOMMIT)]
     log = [encode_record(intent(vote(kind, None, round_number=number))) for number, kind in steps]
     host = Host(0, log=log)
     for record in log:
         host.feed(WalRecord(payload=record))
     effects = host.start()
-    assert len(only(effects, SignMessage)) == len(only(effects, Broadcast)) == 4
-    assert {message.round for message in host.sent} == {3, 4}
+    assert len(only(effects, SignMessage)) == len(only(effects, Broadcast)) == RESUMED_MAX
+    assert {message.round for message in host.sent} == {1, 2, 3, 4}
+    again = host.time_out("rebroadcast")
+    rounds = {decode_message(effect.payload, CHAIN_ID).round for effect in only(again, Broadcast)}
+    assert rounds == {3, 4}, "from then on those of the last two rounds"
 
 
 def test_records_after_the_first_height_began_are_ignored() -> None:

@@ -17,6 +17,7 @@ from lazai_core.api.types import Height
 from lazai_core.chain.block import Block
 from lazai_core.lazvm.database import NodeReader
 from lazai_core.lazvm.genesis_state import genesis_block
+from lazai_core.lazvm.vm import ExecutedBlock
 from lazai_core.runtime import decided, proposals
 from lazai_core.runtime.decided import DecidedBlocks
 from lazai_core.runtime.disk import FolderDisk
@@ -89,6 +90,56 @@ def test_a_full_queue_refuses(is_inline: bool) -> None:
         asyncio.run(main())
 
 
+@pytest.mark.parametrize("is_inline", [True, False])
+def test_the_chains_own_calls_are_never_refused(is_inline: bool) -> None:
+    async def main() -> None:
+        release = threading.Event()
+        threads = BoundedThreads("test", threads=1, waiting_max=1, inline=(lambda: 1.0) if is_inline else None)
+        order: list[str] = []
+
+        def call(name: str) -> None:
+            assert is_inline or release.wait(10)
+            order.append(name)
+
+        running = [asyncio.ensure_future(threads.run(call, name)) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        own = [asyncio.ensure_future(threads.run_first(call, "own")) for _ in range(3)]
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(*running, *own)
+        assert sorted(order) == ["first", "own", "own", "own", "second"]
+        if not is_inline:
+            assert order[-1] == "second", "they overtake what waits"
+        threads.close()
+
+    if is_inline:
+        virtual(main)
+    else:
+        asyncio.run(main())
+
+
+def test_who_waits_for_threads_that_close_is_told() -> None:
+    async def main() -> None:
+        release, started = threading.Event(), threading.Event()
+        threads = BoundedThreads("test", threads=1, waiting_max=5)
+
+        def call() -> None:
+            started.set()
+            release.wait(10)
+
+        running = asyncio.ensure_future(threads.run(call))
+        waiting = [asyncio.ensure_future(threads.run(call)), asyncio.ensure_future(threads.run_first(call))]
+        assert await asyncio.to_thread(started.wait, 10)
+        asyncio.get_running_loop().call_later(0.05, release.set)
+        await asyncio.to_thread(threads.close)
+        await running
+        for late in waiting:
+            with pytest.raises(asyncio.CancelledError):
+                await late
+
+    asyncio.run(main())
+
+
 # Blocks.
 
 
@@ -126,6 +177,21 @@ def test_the_block_the_engine_is_bound_to_gives_way_to_nothing(monkeypatch: pyte
     assert held.get(bound.hash) is not None
     held.clear()
     assert held.bound is None
+
+
+def test_own_and_checked_blocks_outlive_what_peers_only_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposals, "BLOCKS_MAX", 3)
+    held, stranger = HeldBlocks(), PeerId(bytes(20))
+    own, checked = block(100), block(101)
+    held.add(HeldBlock(block=own))
+    executed = ExecutedBlock(block=checked, receipts=(), outcomes=(), nodes={})
+    held.add(HeldBlock(block=checked, peer=stranger, executed=executed))
+    for number in range(9):
+        held.wanted.add(block(number).hash)
+        held.add(HeldBlock(block=block(number), peer=stranger))
+        assert len(held) <= 3
+    assert held.get(own.hash) is not None
+    assert held.get(checked.hash) is not None
 
 
 def test_held_blocks_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,19 @@ def test_the_same_is_signed_again_after_a_restart_and_nothing_else() -> None:
     assert again.allow([Signed(*one.place, domain_hash("test", b"else")) for one in said]) == [False] * 9
 
 
+def test_after_a_start_nothing_new_is_signed_before_the_newest_statement_was_asked_for_again() -> None:
+    """Only a whole log asks for it: without one nobody knows what the key has locked."""
+    disk = MemoryDisk()
+    assert reopened(disk).allow([thing(5, 0, 1), thing(5, 0, 2)]) == [True, True]
+    lost = reopened(disk)
+    assert lost.allow([thing(5, 1, 1), thing(5, 7, 2), thing(5, 0, 2, "other")]) == [False, False, False]
+    assert lost.allow([thing(5, 0, 1)]) == [True], "an older one again proves nothing"
+    assert lost.allow([thing(5, 1, 1)]) == [False]
+    assert lost.allow([thing(6, 0, 1), thing(6, 0, 2)]) == [True, True], "the next height is free"
+    whole = reopened(disk)
+    assert whole.allow([thing(6, 0, 2), thing(6, 1, 1)]) == [True, True]
+
+
 def test_only_so_many_are_remembered_one_by_one() -> None:
     last = reopened(MemoryDisk())
     said = [thing(height, 0, 1) for height in range(1, REMEMBERED_MAX + 3)]
