@@ -69,11 +69,13 @@ contract Validators {
         SetFull
     }
 
-    /// @dev Power that entered in a window, and the set's power when the first of it came.
+    /// @dev Power that entered in a window and in the one before, and the set's power without the latter when the first
+    /// of this window came. Members that gave way count as well: the set has lost what they did for it.
     struct Entries {
         uint64 window;
         uint64 base;
         uint64 entered;
+        uint64 earlier;
     }
 
     /// @dev Power that was jailed for absence in a window.
@@ -482,17 +484,20 @@ contract Validators {
         return Obstacle.None;
     }
 
-    /// @dev Power that may still enter in this window.
+    /// @dev Power that may still enter in this window. Who stays silent is jailed in the window after its entry at the
+    /// latest, so that what two windows let in may be silent at once.
     function _allowance() private returns (uint256) {
         uint64 window = _window();
         Entries storage entries = _entries;
         if (entries.window != window || entries.base == 0) {
+            entries.earlier = window == entries.window + 1 ? entries.entered : 0;
             entries.window = window;
-            entries.base = uint64(totalPower);
+            entries.base = totalPower > entries.earlier ? uint64(totalPower) - entries.earlier : 1;
             entries.entered = 0;
         }
         uint256 most = uint256(entries.base) * _parameters.entryShare / SHARE_ALL;
-        return most > entries.entered ? most - entries.entered : 0;
+        uint256 used = uint256(entries.entered) + entries.earlier;
+        return most > used ? most - used : 0;
     }
 
     /// @dev In a full set the weakest goes for someone stronger; it may come back as everybody else. A convict that only
@@ -504,7 +509,10 @@ contract Validators {
             for (uint256 index = 1; index < _set.length; index++) {
                 if (_records[_set[index]].power < _records[weakest].power) weakest = _set[index];
             }
-            if (_records[weakest].power >= power) return false;
+            uint256 lost = _records[weakest].power;
+            if (lost >= power) return false;
+            _allowance();
+            _entries.entered += uint64(lost);
             _remove(weakest, _records[weakest]);
         }
         _set.push(validator);

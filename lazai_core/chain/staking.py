@@ -117,6 +117,8 @@ def staking_storage(
         name = to_hex(validator.address)
         if stake_of(validator, parameters) < parameters.minimum_stake:
             problems.append(f"{name}: a power of {validator.power} is less than the minimum stake gives")
+        if stake_of(validator, parameters) > STAKE_MAX:
+            problems.append(f"{name}: a power of {validator.power} stands for more stake than {STAKE_MAX} wei")
         if not 1 <= validator.power <= POWER_MAX:
             problems.append(f"{name}: the power {validator.power} is outside 1 to {POWER_MAX}")
     if problems:

@@ -127,7 +127,7 @@ def _require_torn(data: bytes, height: int, offset: int, name: str) -> None:
 def _damaged(name: str, offset: int, why: str) -> StorageError:
     return StorageError(
         f"the log {name} is damaged at byte {offset}: {why}",
-        hint="the disk lost what it had confirmed; move the log away only if this key signs on no other machine",
+        hint="the disk lost what it had confirmed; without this log the key is silent until the height has passed",
     )
 
 

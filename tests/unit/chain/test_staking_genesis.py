@@ -111,6 +111,7 @@ def test_what_does_not_belong_together_is_named(harm: str) -> None:
         ({"minimum_stake": 5 * COIN_WEI}, "a power of 3 is less than the minimum stake gives"),
         ({"minimum_stake": COIN_WEI - 1}, "minimum_stake is below power_unit"),
         ({"power_unit": 0}, "power_unit is 0, outside"),
+        ({"power_unit": 2**127, "minimum_stake": 2**127}, "a power of 3 stands for more stake than"),
         ({"evidence_blocks": 199_999}, "evidence_blocks is not two below unbonding_blocks"),
         ({"absences_max": 1000}, "absences_max is not below window_blocks"),
         ({"double_sign_share": 1_000_001}, "double_sign_share is 1000001, outside 0 to 1000000"),

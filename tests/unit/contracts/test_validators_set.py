@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from attrs import asdict
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lazai_core.api.types import VALIDATORS_ADDRESS, ZERO_ADDRESS, Address
 from lazai_core.chain.abi import encode_call
@@ -60,11 +62,37 @@ def test_newcomers_get_no_more_than_a_share_of_the_power_in_a_window() -> None:
     refused = world.do(OWNER, ACTIVATE, another)
     assert refused.error == error("CannotEnter", validator=another, obstacle=ENTRY_LIMIT)
     world.next_window()
+    # Who entered at the end of a window cannot have been jailed at the beginning of the next.
+    refused = world.do(OWNER, ACTIVATE, another)
+    assert refused.error == error("CannotEnter", validator=another, obstacle=ENTRY_LIMIT)
+    world.next_window()
     assert world.do(OWNER, ACTIVATE, another).error == ""
     assert world.powers[another] == 5
     # 34 hundredths of the 53 that the set had when the window began, less the five.
     assert world.do(OWNER, ACTIVATE, NEW).error == ""
     assert world.powers[NEW] == 13 + 18 - 5
+    world.next_window()
+    # Of 71, of which 18 came a window ago: 34 hundredths of the others, less those 18.
+    world.register("third", 50)
+    assert world.do(OWNER, ACTIVATE, NEW).error == error("CannotEnter", validator=NEW, obstacle=ENTRY_LIMIT)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 200)), max_size=12))
+@settings(max_examples=15, deadline=None)
+def test_silent_newcomers_of_any_two_windows_leave_the_others_a_quorum(steps: list[tuple[int, int]]) -> None:
+    """Whenever and however strong they come, and whomever they push out."""
+    world = StakingWorld((10, 10, 10, 10), with_parameters(count_max=6, entry_share=340_000))
+    came: dict[bytes, int] = {}
+    window = 0
+    for number, (windows, stake) in enumerate(steps):
+        for _ in range(windows):
+            world.next_window()
+        window += windows
+        world.register(f"piece {number}", stake)
+        came[address_of(f"piece {number}")] = window
+        recent = {who for who, when in came.items() if when >= window - 1}
+        others = sum(power for who, power in world.powers.items() if who not in recent)
+        assert 3 * others > 2 * world.total_power
 
 
 def test_power_that_was_split_over_many_newcomers_is_limited_too() -> None:
