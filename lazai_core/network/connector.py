@@ -173,8 +173,8 @@ class Connector:
     async def _welcome(self, accepted: socket.socket, host: str) -> None:
         """TLS and hello of somebody who dialled; both have their time limits."""
         timeout_s = self._options.hello_ms_max / 1000
+        link = self._new_link(None, is_dialler=False)
         try:
-            link = self._new_link(None, is_dialler=False)
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: link,
                 accepted,
@@ -186,6 +186,7 @@ class Connector:
         except _FAILURES as error:
             log.debug("network.no_handshake", remote=host, error=f"{type(error).__name__}: {error}")
         finally:
+            self._forget_unopened(link)
             self._half_open[host] -= 1
             if not self._half_open[host]:
                 del self._half_open[host]
@@ -195,6 +196,11 @@ class Connector:
         self._links.add(link)
         link.done.add_done_callback(lambda _: self._links.discard(link))
         return link
+
+    def _forget_unopened(self, link: Link) -> None:
+        """A link that TLS never opened is never told of an end, so that nothing else would forget it."""
+        if not link.is_open:
+            self._links.discard(link)
 
     # Dialling.
 
@@ -216,8 +222,9 @@ class Connector:
             welcome = await asyncio.shield(link.greeted)
         except _FAILURES as error:
             log.debug("network.unreachable", address=str(address), error=f"{type(error).__name__}: {error}")
-            self._links.discard(link)
             return None
+        finally:
+            self._forget_unopened(link)
         return link if welcome else None
 
     async def _keep(self, address: PeerAddress) -> None:

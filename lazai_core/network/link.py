@@ -201,6 +201,11 @@ class Link(asyncio.Protocol):
         return self._loop.time()
 
     @property
+    def is_open(self) -> bool:
+        """Whether TLS stands; from then on `done` says when it ends."""
+        return self._transport is not None
+
+    @property
     def age_s(self) -> float:
         """Seconds since it was opened."""
         return self.now() - self.opened_at

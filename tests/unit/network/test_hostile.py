@@ -103,6 +103,43 @@ def test_what_is_no_tls_gets_nowhere(data: bytes) -> None:
     asyncio.run(work())
 
 
+def test_a_connection_that_tls_never_opens_leaves_nothing_behind() -> None:
+    """Each one stayed in the list of links: anybody could fill the memory, without a key."""
+
+    async def work() -> None:
+        node = transport(1)
+        async with running(node):
+            for _ in range(10):
+                reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+                writer.write(b"GET / HTTP/1.0\r\n\r\n")
+                with suppress(OSError):
+                    await reader.read()
+                writer.transport.abort()
+            await until(lambda: not node._connector._half_open)
+            assert not node._connector._links
+
+    asyncio.run(work())
+
+
+def test_a_node_that_stops_during_handshakes_keeps_no_link() -> None:
+    """Theirs, and those of its own dialling."""
+
+    async def work() -> None:
+        dialled: list[asyncio.StreamWriter] = []
+        silent = await asyncio.start_server(lambda reader, writer: dialled.append(writer), "127.0.0.1", 0)
+        port = silent.sockets[0].getsockname()[1]
+        node = transport(1, peers=(f"0x{bytes(range(20)).hex()}@127.0.0.1:{port}",), hello_ms_max=60_000)
+        async with running(node):
+            _, writer = await asyncio.open_connection("127.0.0.1", node.port)
+            await until(lambda: dialled and len(node._connector._links) == 2)
+        assert not node._connector._links
+        for each in (writer, *dialled):
+            each.transport.abort()
+        silent.close()
+
+    asyncio.run(work())
+
+
 def test_a_client_without_a_certificate_is_refused_by_tls() -> None:
     async def work() -> None:
         node = transport(1)
