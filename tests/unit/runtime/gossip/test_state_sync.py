@@ -390,8 +390,9 @@ def test_no_entry_is_in_the_store_without_all_that_is_below_it() -> None:
     class Checked(Watching):
         def _apply(self, writes: Any) -> None:
             super()._apply(writes)
-            for key, value in writes.items():
-                for kind, below in references(kinds[key[1:]], value):
+            entries = {key[1:]: value for key, value in writes.items() if key.startswith(b"s")}
+            for digest, value in entries.items():
+                for kind, below in references(kinds[digest], value):
                     assert self.get(b"s" + below) is not None
                     kinds[below] = kind
 
@@ -402,14 +403,13 @@ def test_no_entry_is_in_the_store_without_all_that_is_below_it() -> None:
         for digest in wanted[1::2]:
             data = history.state_entry(digest)
             assert data is not None
-            kind = builder._entries[digest].kind
-            kinds.update({below: each for each, below in references(kind, data)})
+            kinds.update({below: each for each, below in references(kinds[digest], data)})
             builder.add(data)
         builder.put_back(wanted[0::2])
         if len(wanted) == 1:
             data = history.state_entry(wanted[0])
             assert data is not None
-            kinds.update({below: each for each, below in references(builder._entries[wanted[0]].kind, data)})
+            kinds.update({below: each for each, below in references(kinds[wanted[0]], data)})
             builder.add(data)
     assert store.batches > 1
 
