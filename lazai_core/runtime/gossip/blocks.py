@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
-from attrs import define, field
 
 from lazai_core.api.errors import BadSignature, EncodingError
 from lazai_core.api.hashing import recover_address
@@ -18,32 +17,19 @@ from lazai_core.chain.block import Block, BlockHeader
 
 from .assembly import Assembly
 from .body import body_fits
-from .bounds import Recent, Seen
+from .bounds import Recent
 from .part_set import Part, PartSet, WantParts, parts_digest
 from .peers import HostOf, PeerState, PeerTable
 from .stored_blocks import StoredBlocks
+from .wants import Waiting, Wants
 from .wire import Topic
 
 log = structlog.get_logger(__name__)
 
-ASKED_REMEMBERED_MAX = 4096
 HEADERS_REMEMBERED_MAX = 64
-WANTED_MAX = 64
 
 Key = tuple[Hash32, Hash32]
 """Hash of a block, and root over its parts."""
-
-
-@define(kw_only=True, eq=False)
-class _Want:
-    """A block that is missing, how often it was asked for, and what is to be told of it."""
-
-    height: Height
-    block_id: Hash32
-    arrived: Callable[[PeerId, Block], None]
-    asked: list[PeerId] = field(factory=list)
-    outstanding: int = 0
-    missing_before: int | None = None
 
 
 class BlockRoom:
@@ -55,8 +41,7 @@ class BlockRoom:
         self._host = host
         self._assemblies: dict[Key, Assembly] = {}
         self._bytes = 0
-        self._wants: dict[Hash32, _Want] = {}
-        self._asked: Seen[tuple[PeerId, Hash32]] = Seen(ASKED_REMEMBERED_MAX)
+        self._wants = Wants(peers, self._roots)
         self._headers: Recent[bytes, BlockHeader] = Recent(HEADERS_REMEMBERED_MAX)
         self._stored = StoredBlocks(peers, identity, host)
         self._members: dict[int, frozenset[Address]] = {}
@@ -148,6 +133,8 @@ class BlockRoom:
         if header.height < self._peers.height and header.hash not in self._wants:
             return None
         if part.signature:
+            if self._is_late(state, header):
+                return None
             fault = self._signature_fault(part, header)
             if fault is not None:
                 self._peers.blame(state.peer, fault, f"a part of block {header.height}")
@@ -163,6 +150,12 @@ class BlockRoom:
         assembly = Assembly.begin(header, part)
         self._keep((header.hash, part.root), assembly)
         return assembly
+
+    def _is_late(self, state: PeerState, header: BlockHeader) -> bool:
+        """Whether the part was asked for, and the block is wanted no longer."""
+        if header.hash in self._wants or header.height <= self._peers.height + 1:
+            return False
+        return self._wants.was_asked(state.peer, header.hash)
 
     def _signature_fault(self, part: Part, header: BlockHeader) -> PeerFault | None:
         if header.hash not in self._wants:
@@ -185,7 +178,7 @@ class BlockRoom:
 
     def _was_asked(self, state: PeerState, block_id: Hash32) -> bool:
         """Whether this node asked the peer for the block; only then it takes parts without the proposer's signature."""
-        if (state.peer, block_id) in self._asked:
+        if self._wants.was_asked(state.peer, block_id):
             return True
         self._peers.blame(state.peer, PeerFault.UNASKED_ANSWER, "an unsigned part of a block")
         return False
@@ -209,6 +202,7 @@ class BlockRoom:
     def _take(self, state: PeerState, part: Part, key: Key, assembly: Assembly) -> None:
         if assembly.pieces[part.index] is not None:
             assembly.knows(state.peer, part.index)
+            self._wants.part_arrived(state.peer, assembly, is_new=False)
             return
         try:
             fits = verify_merkle_path(part.root, part.data, part.index, part.count, part.path)
@@ -218,6 +212,7 @@ class BlockRoom:
             self._peers.blame(state.peer, PeerFault.WRONG_PART, f"part {part.index} of block {assembly.header.height}")
             return
         if not self._make_room(len(part.data), key):
+            self._wants.part_arrived(state.peer, assembly, is_new=False)
             return
         assembly.add(part)
         self._bytes += len(part.data)
@@ -225,26 +220,28 @@ class BlockRoom:
         if not part.signature:
             assembly.vouchers.add(state.peer)
         self._forward(state, part, assembly)
+        self._wants.part_arrived(state.peer, assembly, is_new=True)
         if assembly.is_whole:
             self._complete(state, key, assembly)
-        elif key[0] in self._wants:
-            self._ask_on(state, self._wants[key[0]], assembly)
-
-    def _ask_on(self, state: PeerState, want: _Want, assembly: Assembly) -> None:
-        """A peer has sent as much as it sends for one request: ask it for more."""
-        want.outstanding -= 1
-        if not want.outstanding and state.peer in want.asked:
-            self._ask(state, want, assembly)
 
     def _make_room(self, size_bytes: int, key: Key) -> bool:
-        """Blocks that nobody waits for give way, the oldest first."""
+        """Blocks that nobody waits for give way, the oldest first, and then wanted ones of later heights."""
         limit = self._peers.options.parts_bytes_max
-        for other in list(self._assemblies):
+        if self._bytes + size_bytes <= limit:
+            return True
+        height = self._assemblies[key].header.height
+        idle = [other for other in self._assemblies if other != key and other[0] not in self._wants]
+        later = [
+            other
+            for other, one in self._assemblies.items()
+            if other[0] in self._wants and one.header.height > height
+        ]
+        later.sort(key=lambda other: self._assemblies[other].header.height, reverse=True)
+        for other in (*idle, *later):
+            self._bytes -= self._assemblies.pop(other).size_bytes
             if self._bytes + size_bytes <= limit:
-                break
-            if other != key and other[0] not in self._wants:
-                self._bytes -= self._assemblies.pop(other).size_bytes
-        return self._bytes + size_bytes <= limit
+                return True
+        return False
 
     def _forward(self, state: PeerState, part: Part, assembly: Assembly) -> None:
         """To the peers that do not get it from where it came."""
@@ -280,10 +277,10 @@ class BlockRoom:
             return
         assembly.block = block
         source = PeerId(block.header.proposer) if assembly.signature else state.peer
-        want = self._wants.pop(block.hash, None)
-        if want is not None:
-            want.arrived(source, block)
-        else:
+        tells = self._wants.arrived(block.hash)
+        for tell in tells:
+            tell(source, block)
+        if not tells and block.height <= self._peers.height + 1:
             self._host().block_arrived(source, block)
 
     # What does not come by itself.
@@ -295,72 +292,33 @@ class BlockRoom:
         arrived: Callable[[PeerId, Block], None] | None = None,
         *,
         first: PeerId | None = None,
-    ) -> None:
-        """Bring a block here; `arrived` hears of it, or the host. `first` is asked at once."""
-        if block_id in self._wants:
-            return
-        if len(self._wants) >= WANTED_MAX:
-            log.warning("gossip.too_many_wants", height=height)
-            return
+        waiting: Waiting = Waiting.HOST,
+    ) -> bool:
+        """Bring a block here; `arrived` hears of it, or the host. `first` is asked at once. False: it is not tried."""
         tell = arrived or (lambda peer, block: self._host().block_arrived(peer, block))
-        for assembly in self._assemblies.values():
-            if assembly.block is not None and assembly.block.hash == block_id:
+        for assembly in self._roots(block_id):
+            if assembly.block is not None:
                 source = PeerId(assembly.header.proposer)
                 self._peers.later(0, partial(tell, source, assembly.block))
-                return
-        want = _Want(height=height, block_id=block_id, arrived=tell)
-        self._wants[block_id] = want
-        state = None if first is None else self._peers.get(first)
-        if state is not None:
-            self._ask(state, want, self._best(block_id))
-        self._peers.later(self._peers.options.pull_ms, partial(self._pull, want))
+                return True
+        return self._wants.add(height, block_id, waiting, tell, first)
+
+    def unwant(self, block_id: Hash32, waiting: Waiting = Waiting.HOST) -> None:
+        """This one waits for it no longer."""
+        self._wants.remove(block_id, waiting)
+
+    def progress_at(self, block_id: Hash32) -> float | None:
+        """When a wanted block's newest part came; None while none has."""
+        return self._wants.progress_at(block_id)
+
+    def _roots(self, block_id: Hash32) -> list[Assembly]:
+        return [one for key, one in self._assemblies.items() if key[0] == block_id and not one.unfit]
 
     def peer_left(self, peer: PeerId) -> None:
         """When it comes back it may have forgotten what it had."""
+        self._wants.peer_left(peer)
         for assembly in self._assemblies.values():
             assembly.known.pop(peer, None)
-
-    def unwant(self, block_id: Hash32) -> None:
-        """Nobody waits for it any more."""
-        self._wants.pop(block_id, None)
-
-    def _pull(self, want: _Want) -> None:
-        if self._wants.get(want.block_id) is not want:
-            return
-        options = self._peers.options
-        best = self._best(want.block_id)
-        missing = None if best is None else best.missing
-        if missing is not None and missing != want.missing_before:
-            # Parts are coming; asking now would bring them twice.
-            want.missing_before = missing
-            self._peers.later(options.pull_ms, partial(self._pull, want))
-            return
-        candidates = [state for state in self._peers.active() if state.height >= want.height]
-        fresh = [state for state in candidates if state.peer not in want.asked]
-        if candidates and not fresh:
-            want.asked.clear()
-            fresh = candidates
-        if fresh:
-            knowing = [state for state in fresh if best is not None and best.known.get(state.peer)]
-            self._ask(self._peers.random.choice(knowing or fresh), want, best)
-        rounds = 1 + len(want.asked)
-        self._peers.later(min(options.pull_ms * rounds, options.pull_ms_max), partial(self._pull, want))
-
-    def _best(self, block_id: Hash32) -> Assembly | None:
-        """The parts of a block of which fewest are missing."""
-        of_block = [one for key, one in self._assemblies.items() if key[0] == block_id and not one.unfit]
-        return min(of_block, key=lambda one: one.missing.bit_count(), default=None)
-
-    def _ask(self, state: PeerState, want: _Want, best: Assembly | None) -> None:
-        if state.peer not in want.asked:
-            want.asked.append(state.peer)
-        self._asked.add((state.peer, want.block_id))
-        request = WantParts(height=want.height, block_id=want.block_id)
-        want.outstanding = self._peers.options.parts_per_answer_max
-        if best is not None:
-            request = WantParts(height=want.height, block_id=want.block_id, root=best.root, missing=best.missing)
-            want.outstanding = min(want.outstanding, best.missing.bit_count())
-        self._peers.send(state.peer, Topic.WANT_PARTS, request.encode())
 
     # What peers ask for.
 
@@ -370,9 +328,9 @@ class BlockRoom:
         if not state.requests.take(self._peers.now):
             self._peers.blame(state.peer, PeerFault.FLOOD, "requests for parts")
             return
-        assembly = self._assemblies.get((want.block_id, want.root)) if want.root else self._best(want.block_id)
+        assembly = self._assemblies.get((want.block_id, want.root)) if want.root else self._fullest(want.block_id)
         if assembly is None or assembly.missing & want.missing == want.missing != 0:
-            assembly = self._stored.find(want.block_id) or assembly
+            assembly = self._stored.find(want.block_id) or self._fullest(want.block_id)
         if assembly is None:
             return
         wanted = want.missing if assembly.root == want.root else (1 << assembly.count) - 1
@@ -382,11 +340,14 @@ class BlockRoom:
             assembly.knows(state.peer, part.index)
             self._peers.send(state.peer, Topic.PART, part.encode())
 
+    def _fullest(self, block_id: Hash32) -> Assembly | None:
+        """The parts under the root of which most are here: a faulty proposer signs others too."""
+        return max(self._roots(block_id), key=lambda one: (one.is_whole, one.size_bytes), default=None)
+
     def height_started(self) -> None:
         """Forget earlier heights."""
         height = self._peers.height
-        for want in [want for want in self._wants.values() if want.height < height]:
-            del self._wants[want.block_id]
+        self._wants.height_started()
         for key, assembly in list(self._assemblies.items()):
             if assembly.header.height < height and key[0] not in self._wants:
                 self._bytes -= self._assemblies.pop(key).size_bytes

@@ -76,12 +76,16 @@ class Budget:
     def __attrs_post_init__(self) -> None:
         self._left = self.burst
 
-    def take(self, now: float, units: float = 1) -> bool:
-        """Whether so many units may come now; if so they are taken off."""
+    def has(self, now: float, units: float = 1) -> bool:
+        """Whether so many units may come now."""
         if self._since is not None:
             self._left = min(self.burst, self._left + (now - self._since) * self.rate)
         self._since = now
-        if units > self._left:
+        return units <= self._left
+
+    def take(self, now: float, units: float = 1) -> bool:
+        """Whether so many units may come now; if so they are taken off."""
+        if not self.has(now, units):
             return False
         self._left -= units
         return True

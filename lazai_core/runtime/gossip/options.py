@@ -35,6 +35,8 @@ class GossipOptions:
     part_rate: int = _count(1024, "block parts taken from one peer in a second, on average")
     pull_ms: int = _count(120, "a block that does not come by itself is asked for after this")
     pull_ms_max: int = _count(2000, "and asked for again at least this often")
+    parts_silent_ms: int = _count(1000, "an answer of which nothing comes for so long is given up")
+    parts_answer_ms: int = _count(15_000, "and so is one that takes longer in all")
     parts_per_answer_max: int = _count(32, "parts sent for one request")
     transaction_rate: int = _count(4000, "transactions taken from one peer in a second, on average")
     transactions_seen_max: int = _count(65_536, "hashes of transactions remembered, so that none is taken twice")

@@ -20,6 +20,7 @@ from .blocks import BlockRoom
 from .bounds import Seen
 from .peers import HostOf, PeerState, PeerTable
 from .sync_wire import ANSWER_BYTES_MAX, Blocks, DecidedBlock, GetBlocks, encode_blocks
+from .wants import Waiting
 from .wire import Topic
 
 log = structlog.get_logger(__name__)
@@ -225,7 +226,7 @@ class BlockSync:
         for height in [height for height, one in self._fetched.items() if one.peer == peer]:
             self._drop(height)
         for height in [height for height, (source, _) in self._large.items() if source == peer]:
-            self._blocks.unwant(self._large.pop(height)[1].block_id)
+            self._blocks.unwant(self._large.pop(height)[1].block_id, Waiting.SYNC)
         self._delivered = min(self._delivered, self._peers.height - 1)
 
     def refused(self, peer: PeerId) -> None:
@@ -296,7 +297,11 @@ class BlockSync:
             else:
                 self._large[number] = (state.peer, one.certificate)
                 self._blocks.want(
-                    Height(number), one.certificate.block_id, partial(self._large_arrived, number), first=state.peer
+                    Height(number),
+                    one.certificate.block_id,
+                    partial(self._large_arrived, number),
+                    first=state.peer,
+                    waiting=Waiting.SYNC,
                 )
                 self._peers.later(
                     self._peers.options.sync_large_timeout_ms, partial(self._large_timed_out, number, one.certificate)
@@ -354,7 +359,7 @@ class BlockSync:
         for number in [number for number in self._fetched if number < height]:
             self._drop(number)
         for number in [number for number in self._large if number < height]:
-            self._blocks.unwant(self._large.pop(number)[1].block_id)
+            self._blocks.unwant(self._large.pop(number)[1].block_id, Waiting.SYNC)
         for standing in self._standings.values():
             standing.failed_starts = {start for start in standing.failed_starts if start >= height}
         self.step()

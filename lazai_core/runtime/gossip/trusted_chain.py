@@ -28,6 +28,7 @@ from .body import body_fits
 from .peers import PeerState
 from .snapshot_wire import HEADERS_MAX, SETS_MAX, GetByHash, GetHeaders
 from .sync_wire import Blocks, GetBlocks
+from .wants import Waiting
 from .wire import Topic
 
 log = structlog.get_logger(__name__)
@@ -233,5 +234,5 @@ class TrustedParts:
             if not future.done():
                 future.set_result(block)
 
-        self._blocks.want(Height(header.height), header.hash, arrived, first=state.peer)
+        self._blocks.want(Height(header.height), header.hash, arrived, first=state.peer, waiting=Waiting.SNAPSHOT)
         return await future

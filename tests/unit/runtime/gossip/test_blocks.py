@@ -8,10 +8,12 @@ from random import Random
 import pytest
 from attrs import evolve
 
+from lazai_core.api.merkle import merkle_tree
 from lazai_core.api.network import PeerFault
 from lazai_core.chain.block import Block
 from lazai_core.runtime.gossip import GossipOptions
-from lazai_core.runtime.gossip.part_set import PART_BYTES, PartSet, WantParts
+from lazai_core.runtime.gossip.part_set import PART_BYTES, PartSet, WantParts, parts_digest
+from lazai_core.runtime.gossip.wants import WANTED_MAX, Waiting
 from lazai_core.runtime.gossip.wire import Topic
 from lazai_core.testing.parts import KnownIdentity
 from tests.unit.runtime.gossip.rig import Mesh, Node, Stranger, make_block, run
@@ -252,6 +254,80 @@ def test_who_answers_with_an_unsigned_block_that_does_not_fit_is_blamed() -> Non
 
             assert liar.faults_at(node) == [PeerFault.INVALID_BLOCK]
             assert arrived(node) == []
+
+    run(work)
+
+
+def second_root(block: Block, signer: int) -> PartSet:
+    """What a faulty proposer signs beside the true root: two parts, of which it gives one."""
+    pieces = (b"x" * 100, b"y" * 100)
+    root, paths = merkle_tree(pieces)
+    return PartSet(
+        block_id=block.hash,
+        height=block.height,
+        header=block.header.encode(),
+        root=root,
+        pieces=pieces,
+        paths=paths,
+        signature=KnownIdentity(signer).sign(parts_digest(block.hash, root, len(pieces))),
+    )
+
+
+@pytest.mark.parametrize("loss", [0, 100])
+@pytest.mark.parametrize("feeds", [False, True])
+def test_a_second_root_with_fewer_parts_does_not_keep_a_large_block_away(loss: int, *, feeds: bool) -> None:
+    """It was the root of which fewest parts were missing, and was asked for, for ever; others gave the first 32."""
+
+    async def work() -> None:
+        async with Mesh(4, nodes=3, seed=5) as mesh:
+            one, victim, other = mesh.nodes
+            block = large_block(one, 80, proposer=3)
+            for node in (one, other):
+                node.host.drafts[block.hash] = block
+            liar = Stranger(mesh, 3)
+            for node in mesh.nodes:
+                await liar.meet(node)
+                liar.send(node, Topic.PART, second_root(block, 3).part(0).encode())
+            await asyncio.sleep(0.05)
+            mesh.wires.loss_per_mille = loss
+            victim.gossip.want_block(block.height, block.hash)
+            for _ in range(200):
+                await asyncio.sleep(0.1)
+                if feeds:
+                    # A part of the true root now and then makes it look like one that knows it.
+                    index = mesh.wires.random.randrange(80)
+                    liar.send(victim, Topic.PART, parts_of(block, 3).part(index).encode())
+
+            assert arrived(victim) == [block]
+            assert victim.faults == []
+
+    run(work)
+
+
+def test_who_waits_for_one_block_is_told_each_and_gives_up_each_for_itself() -> None:
+    """The host's want of a proposal hid that of the decided block, which then never came."""
+
+    async def work() -> None:
+        async with Mesh(4, nodes=2) as mesh:
+            holder, node = mesh.nodes
+            blocks = [large_block(holder, 3, seed=seed) for seed in range(3)]
+            told: list[Block] = []
+            for block in blocks:
+                node.gossip.want_block(block.height, block.hash)
+                assert node.gossip.blocks.want(
+                    block.height, block.hash, lambda peer, each: told.append(each), waiting=Waiting.SYNC
+                )
+            node.gossip.blocks.unwant(blocks[1].hash)
+            node.gossip.blocks.unwant(blocks[2].hash, Waiting.SYNC)
+            for block in blocks:
+                holder.host.drafts[block.hash] = block
+            await asyncio.sleep(3)
+
+            assert sorted(told, key=blocks.index) == blocks[:2]
+            assert sorted(arrived(node), key=blocks.index) == [blocks[0], blocks[2]]
+            for block in (large_block(holder, 3, seed=seed) for seed in range(3, 3 + WANTED_MAX)):
+                assert node.gossip.blocks.want(block.height, block.hash)
+            assert not node.gossip.blocks.want(holder.chain.head.height, holder.chain.head.hash)
 
     run(work)
 
