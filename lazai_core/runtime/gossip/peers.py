@@ -147,7 +147,7 @@ class PeerTable:
             served=Budget(rate=options.parts_served_rate, burst=2 * options.parts_served_rate),
             talk=Budget(rate=options.talk_rate, burst=4 * options.talk_rate),
             requests=Budget(rate=options.sync_request_rate, burst=4 * options.sync_request_rate),
-            asks=Budget(rate=options.sync_request_rate / 2, burst=options.sync_request_rate),
+            asks=Budget(rate=0.8 * options.sync_request_rate, burst=2 * options.sync_request_rate),
             transactions=Budget(rate=options.transaction_rate, burst=4 * options.transaction_rate),
             evidence=Budget(rate=options.evidence_rate, burst=64 * options.evidence_rate),
         )

@@ -7,13 +7,13 @@ and blames by name whoever sent what no honest node sends. Nothing that a peer s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
 import structlog
 
-from lazai_core.api.consensus import MessagePlace, ReportEvidence
+from lazai_core.api.consensus import Certificate, MessagePlace, ReportEvidence, Validator
 from lazai_core.api.errors import EncodingError, LocalFault, StorageError
 from lazai_core.api.needs import NodeIdentity
 from lazai_core.api.network import Arrival, Envelope, PeerFault, PeerId, PeerJoined, Transport
@@ -47,6 +47,9 @@ class EngineMessages(Protocol):
     def place_of(self, payload: bytes) -> MessagePlace:
         """Height and round of a message of this chain. Raises EncodingError for anything else."""
 
+    def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
+        """Raises ConsensusFault unless these validators decided the block."""
+
 
 class Gossip:
     """`Peers` over a transport, and the service that reads what arrives. `host` is attached before it runs."""
@@ -74,7 +77,7 @@ class Gossip:
         self.peers = PeerTable(transport=transport, chain=chain, random=random, options=self.options)
         self.messages = MessageRoom(self.peers, engine.place_of, self._attached)
         self.blocks = BlockRoom(self.peers, identity, self._attached)
-        self.sync = BlockSync(self.peers, self.blocks, self._attached)
+        self.sync = BlockSync(self.peers, self.blocks, self._attached, engine.verify_certificate)
         self.transactions = TransactionRoom(self.peers, transactions)
         self.records = RecordRoom(self.peers, records)
         self.evidence = EvidenceRoom(self.peers, evidence)

@@ -18,9 +18,9 @@ from lazai_core.chain.block import Block
 
 from .blocks import BlockRoom
 from .bounds import Seen
+from .large_blocks import LargeBlocks, VerifyCertificate
 from .peers import HostOf, PeerState, PeerTable
 from .sync_wire import ANSWER_BYTES_MAX, Blocks, DecidedBlock, GetBlocks, encode_blocks
-from .wants import Waiting
 from .wire import Topic
 
 log = structlog.get_logger(__name__)
@@ -63,13 +63,12 @@ class _Standing:
 class BlockSync:
     """Fetches decided blocks, and gives them to peers that ask."""
 
-    def __init__(self, peers: PeerTable, blocks: BlockRoom, host: HostOf) -> None:
+    def __init__(self, peers: PeerTable, blocks: BlockRoom, host: HostOf, verify: VerifyCertificate) -> None:
         self._peers = peers
-        self._blocks = blocks
         self._host = host
         self._fetched: dict[int, _Fetched] = {}
         self._bytes = 0
-        self._large: dict[int, tuple[PeerId, Certificate]] = {}
+        self._large = LargeBlocks(peers, blocks, verify, self)
         self._requests: dict[int, _Request] = {}
         self._late: Seen[tuple[PeerId, int]] = Seen(LATE_REMEMBERED_MAX)
         self._standings: dict[PeerId, _Standing] = {}
@@ -98,6 +97,7 @@ class BlockSync:
 
     def step(self, *, hurry: bool = False) -> None:
         """Do what can be done now; `hurry` where somebody knows that blocks are missing."""
+        self._large.step()
         self._deliver()
         target = self._target()
         height = self._peers.height
@@ -142,9 +142,13 @@ class BlockSync:
         height = self._peers.height
         asked = {number for one in self._requests.values() for number in range(one.start, one.start + one.count)}
         end = min(target, height + options.sync_window - 1)
+        large = self._large.heights
+        if large:
+            # They fill the line for a while, and those after them are likely to be large too.
+            end = min(end, max(large) + (0 if self._large.is_full else options.sync_batch))
         number = int(height)
         while number <= end:
-            if number in self._fetched or number in self._large or number in asked:
+            if number in self._fetched or number in large or number in asked:
                 number += 1
                 continue
             if self._bytes >= options.sync_bytes_max and number != height:
@@ -153,7 +157,7 @@ class BlockSync:
             while (
                 count < options.sync_batch
                 and number + count <= end
-                and not {number + count} & (self._fetched.keys() | self._large.keys() | asked)
+                and not {number + count} & (self._fetched.keys() | large | asked)
             ):
                 count += 1
             count = self._ask(number, count)
@@ -164,7 +168,7 @@ class BlockSync:
     def _ask(self, start: int, count: int) -> int:
         """Ask a peer for these blocks, or for as many of them as it has; how many."""
         state = self._source(start)
-        if state is None:
+        if state is None or not state.asks.take(self._peers.now):
             return 0
         count = min(count, state.height - start)
         self._next_request = (self._next_request + 1) & 0xFFFFFFFF
@@ -187,6 +191,7 @@ class BlockSync:
             and state.status is not None
             and state.status.lowest <= start
             and busy.get(state.peer, 0) < self._peers.options.sync_requests_per_peer
+            and state.asks.has(self._peers.now)
             and self._is_source(state)
         ]
         fresh = [state for state in able if start not in self._standing(state.peer).failed_starts]
@@ -225,8 +230,7 @@ class BlockSync:
             self._late.add((peer, number))
         for height in [height for height, one in self._fetched.items() if one.peer == peer]:
             self._drop(height)
-        for height in [height for height, (source, _) in self._large.items() if source == peer]:
-            self._blocks.unwant(self._large.pop(height)[1].block_id, Waiting.SYNC)
+        self._large.drop_of(peer)
         self._delivered = min(self._delivered, self._peers.height - 1)
 
     def refused(self, peer: PeerId) -> None:
@@ -288,24 +292,17 @@ class BlockSync:
         height = self._peers.height
         for one in blocks:
             number = one.certificate.height
-            if number in self._fetched or number in self._large:
+            if not self._is_source(state):
+                # One of its claims was just found to be wrong.
+                return
+            if number in self._fetched or number in self._large.heights:
                 continue
             if not height <= number < height + self._peers.options.sync_window:
                 continue
             if one.block is not None:
                 self._keep(state.peer, one.block, one.certificate, one.size_bytes)
             else:
-                self._large[number] = (state.peer, one.certificate)
-                self._blocks.want(
-                    Height(number),
-                    one.certificate.block_id,
-                    partial(self._large_arrived, number),
-                    first=state.peer,
-                    waiting=Waiting.SYNC,
-                )
-                self._peers.later(
-                    self._peers.options.sync_large_timeout_ms, partial(self._large_timed_out, number, one.certificate)
-                )
+                self._large.claim(state.peer, one.certificate)
 
     def _keep(self, peer: PeerId, block: Block, certificate: Certificate, size_bytes: int) -> None:
         self._drop(block.height)
@@ -317,20 +314,15 @@ class BlockSync:
         if old is not None:
             self._bytes -= old.size_bytes
 
-    def _large_arrived(self, number: int, peer: PeerId, block: Block) -> None:
-        waiting = self._large.pop(number, None)
-        if waiting is not None and waiting[1].block_id == block.hash and block.height == number:
-            source, certificate = waiting
-            self._keep(source, block, certificate, len(block.encode()))
-            self.step()
+    def large_arrived(self, peer: PeerId, block: Block, certificate: Certificate) -> None:
+        """A block came in parts; its certificate is right."""
+        self._keep(peer, block, certificate, len(block.encode()))
+        self.step()
 
-    def _large_timed_out(self, number: int, certificate: Certificate) -> None:
-        """Perhaps there is no such block: whoever said so is left out."""
-        waiting = self._large.get(number)
-        if waiting is not None and waiting[1] is certificate:
-            self._leave_out(waiting[0])
-            self._peers.blame(waiting[0], PeerFault.BROKEN_PROMISE, f"block {number} never came")
-            self.step()
+    def large_failed(self, peer: PeerId, fault: PeerFault, reason: str) -> None:
+        """A peer claimed a block that is not, or that it does not give."""
+        self._leave_out(peer)
+        self._peers.blame(peer, fault, reason)
 
     # To the host.
 
@@ -358,8 +350,7 @@ class BlockSync:
         self._behind_since = None
         for number in [number for number in self._fetched if number < height]:
             self._drop(number)
-        for number in [number for number in self._large if number < height]:
-            self._blocks.unwant(self._large.pop(number)[1].block_id, Waiting.SYNC)
+        self._large.height_started()
         for standing in self._standings.values():
             standing.failed_starts = {start for start in standing.failed_starts if start >= height}
         self.step()

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 ASKED_REMEMBERED_MAX = 4096
 WANTED_MAX = 64
+PARTS_MIN = 2
+"""Parts asked for at once on the slowest line."""
 PATIENCE_MAX = 4
 """A silence is waited for so many times longer after silences in a row."""
 Tell = Callable[[PeerId, Block], None]
@@ -79,6 +81,7 @@ class Wants:
         self._asked: Seen[tuple[PeerId, Hash32]] = Seen(ASKED_REMEMBERED_MAX)
         self._heard_at: dict[PeerId, float] = {}
         self._progress_at = 0.0
+        self._parts_at_once = peers.options.parts_per_answer_max
 
     def __contains__(self, block_id: object) -> bool:
         return block_id in self._wants
@@ -162,6 +165,7 @@ class Wants:
         if request.left > 0:
             return
         want.request = None
+        self._learn_pace(self._peers.now - request.asked_at)
         if request.fresh:
             # It gave as much as one gives for one request: there is more where this came from.
             state = self._peers.get(peer)
@@ -169,6 +173,14 @@ class Wants:
                 self._ask(want, state)
         else:
             self._failed(want)
+
+    def _learn_pace(self, took_s: float) -> None:
+        """On a slow line many parts at once stand in the way of everything else, and are asked for again in vain."""
+        silent_s = self._peers.options.parts_silent_ms / 1000
+        if took_s < silent_s:
+            self._parts_at_once = min(2 * self._parts_at_once, self._peers.options.parts_per_answer_max)
+        elif took_s >= 2 * silent_s:
+            self._parts_at_once = max(self._parts_at_once // 2, PARTS_MIN)
 
     def _failed(self, want: _Want) -> None:
         """Somebody else is asked, a little later each time."""
@@ -184,6 +196,8 @@ class Wants:
         if self._wants.get(want.block_id) is not want:
             return
         if want.request is not None and self._is_silent(want, want.request):
+            if self._progress_at > want.request.asked_at:
+                self._learn_pace(self._peers.now - want.request.asked_at)
             want.request = None
             want.failures += 1
         if want.request is None and self._peers.now >= want.ask_after and not self._is_pushed(want):
@@ -235,10 +249,10 @@ class Wants:
         request = WantParts(height=want.height, block_id=want.block_id)
         left = self._peers.options.parts_per_answer_max
         if root is not None:
-            missing = root.missing
+            missing = _lowest(root.missing, self._parts_at_once)
             want.fruitless[root.root] = want.fruitless.get(root.root, 0) + 1
             request = WantParts(height=want.height, block_id=want.block_id, root=root.root, missing=missing)
-            left = min(left, missing.bit_count())
+            left = missing.bit_count()
         want.request = _Request(peer=state.peer, left=left, asked_at=self._peers.now)
         self._peers.send(state.peer, Topic.WANT_PARTS, request.encode())
 
@@ -259,3 +273,12 @@ class Wants:
 def _holds(state: PeerState, height: Height) -> bool:
     """Whether a peer has not said that it lacks so old a block."""
     return state.status is not None and state.status.lowest <= height
+
+
+def _lowest(bits: int, count: int) -> int:
+    """The lowest bits that are set, no more than `count`."""
+    found = 0
+    while bits and found.bit_count() < count:
+        found |= bits & -bits
+        bits &= bits - 1
+    return found

@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 
 from lazai_core.api.consensus import Certificate, CommitSignature, MessagePlace, Validator, signing_digest
 from lazai_core.api.encoding import Reader, Writer
+from lazai_core.api.errors import ConsensusFault
 from lazai_core.api.hashing import address_of_private_key, sign_digest
 from lazai_core.api.network import Arrival, Envelope, PeerFault, PeerId, PeerJoined, PeerLeft, Priority
 from lazai_core.api.types import Address, Hash32, Height
@@ -109,12 +110,16 @@ def make_block(parent: Block, *, proposer: int = 0, transactions: Sequence[bytes
 
 def certificate_of(block: Block, count: int) -> Certificate:
     """What all validators of the test chain sign under a block."""
-    digest = signing_digest(b"commit" + block.hash)
+    return certified(block.height, block.hash, count)
+
+
+def certified(height: Height, block_id: Hash32, count: int) -> Certificate:
+    digest = signing_digest(b"commit" + block_id)
     signatures = tuple(
         CommitSignature(validator=address(number), signature=sign_digest(digest, account_key(number)))
         for number in sorted(range(count), key=address)
     )
-    return Certificate(height=block.height, round=0, block_id=block.hash, signatures=signatures)
+    return Certificate(height=height, round=0, block_id=block_id, signatures=signatures)
 
 
 def message_of(number: int, height: int, round_number: int = 0, text: bytes = b"") -> ConsensusMessage:
@@ -137,6 +142,10 @@ class TestEngine:
         reader.bytes_(1 << 20)
         reader.finish()
         return MessagePlace(height=Height(height), round=round_number)
+
+    def verify_certificate(self, certificate: Certificate, validators: Sequence[Validator], chain_id: int) -> None:
+        if certificate != certified(certificate.height, certificate.block_id, len(validators)):
+            raise ConsensusFault("a forged certificate")
 
 
 class Chain:
