@@ -6,13 +6,16 @@ needs. Prover and verifier call the same functions, so neither can leave anythin
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
+import numpy as np
 from attrs import frozen
 
 from . import scalars as f
 from .circuit import karray
 from .circuit.functional import Dense, Eq, Factor, Ones, Placed, Sparse, Term, relabel
+from .circuit.karray import IntArray
 from .circuit.layout import Block, Piece, prefixes, restrict_to
 from .circuit.nodes import Committed, Constant, Shape
 from .circuit.pullback import Context, ProductTerm, Pulled, product_term, pull_back, spread
@@ -20,6 +23,8 @@ from .circuit.relations import Circuit
 from .field import Extension
 from .fractions import LeafClaim
 from .regions import IDENTITY_POWER, Leaves
+
+NAMED_BY_BYTES_MAX = 1 << 16
 
 
 @frozen(kw_only=True, eq=False)
@@ -108,11 +113,18 @@ def factor_key(factor: Factor) -> tuple[object, ...]:
     if isinstance(factor, Ones):
         return ("ones", factor.axes, factor.extents)
     if isinstance(factor, Dense):
-        return ("dense", factor.axes, factor.extents, factor.values.tobytes())
+        return ("dense", factor.axes, factor.extents, _name_of(factor.values))
     if isinstance(factor, Placed):
         return ("placed", factor.extents, factor.start, factor_key(relabel(factor.inner, factor.axes)))
     assert isinstance(factor, Sparse)
-    return ("sparse", factor.axes, factor.extents, factor.indices.tobytes(), factor.weights.tobytes())
+    return ("sparse", factor.axes, factor.extents, _name_of(factor.indices), _name_of(factor.weights))
+
+
+def _name_of(entries: IntArray) -> bytes:
+    """Equal for equal arrays of one shape; long ones are not copied."""
+    if entries.nbytes <= NAMED_BY_BYTES_MAX:
+        return entries.tobytes()
+    return hashlib.sha256(np.ascontiguousarray(entries)).digest()
 
 
 def _term_key(term: Term) -> frozenset[tuple[object, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 
-GOLDEN_SHA256 = "039a868db52fbab4bff6895ef68e8a2b2e9161bb9b894622a955a6b153f89114"
+GOLDEN_SHA256 = "0941bc2343a46d52903728616de2d109f6b4e911cab82969be9531aeca208273"
 """SHA-256 of the proof: print it anew with `python -m lazai_proof_stark.golden` when the protocol changes."""
 
 

@@ -1,6 +1,6 @@
 """The data of a verifying key: price, skeleton and weight key, so that a verifier needs nothing else.
 
-u64 price of the program (`pricing`), then skeleton and weight key with their lengths.
+u64 gas that the key pays for (`counting`), then skeleton and weight key with their lengths.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from lazai_core.api.program import Program
 from lazai_core.api.proof import VerifyingKey
 
 from .model_key import KEY_BYTES_MAX, SYSTEM_NAME, VERSION, StarkProvingKey, WeightKey
-from .pricing import program_gas
 
 SKELETON_BYTES_MAX = 1 << 20
 PRICE_BYTES = 8
@@ -35,11 +34,11 @@ def encode_key_data(program: Program, weight_key: WeightKey) -> bytes:
     skeleton = program.skeleton()
     if len(skeleton) > SKELETON_BYTES_MAX:
         raise UnsupportedProgram(f"the program's skeleton has {len(skeleton)} bytes, more than {SKELETON_BYTES_MAX}")
-    return Writer().u64(program_gas(program)).bytes_(skeleton).bytes_(weight_key.encode()).finish()
+    return Writer().u64(weight_key.gas).bytes_(skeleton).bytes_(weight_key.encode()).finish()
 
 
-def stated_program_gas(key: VerifyingKey) -> int:
-    """The price that the key states, without reading more of it. Raises ProofMalformed."""
+def stated_gas(key: VerifyingKey) -> int:
+    """The gas that the key states, without reading more of it. Raises ProofMalformed."""
     if key.system != SYSTEM_NAME or key.version != VERSION or not PRICE_BYTES < len(key.data) <= DATA_BYTES_MAX:
         raise ProofMalformed(f"not a verifying key of {SYSTEM_NAME} version {VERSION}")
     return int.from_bytes(key.data[:PRICE_BYTES], "big")
@@ -70,8 +69,6 @@ def read_key(key: VerifyingKey) -> KeyMaterial:
         raise ProofMalformed(f"the verifying key cannot be read: {cause.message}") from cause
     if program.digest() != key.program_digest:
         raise ProofRejected("the verifying key holds another program than it names", check="key")
-    if stated_gas != program_gas(program):
-        raise ProofMalformed("the verifying key states another price than its program has")
     if weight_key.encode() != weight_bytes:
         raise ProofMalformed("the verifying key is not in its canonical form")
-    return KeyMaterial(program=program, weight_key=weight_key, digest=key.digest)
+    return KeyMaterial(program=program, weight_key=evolve(weight_key, gas=stated_gas), digest=key.digest)

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from lazai_core.api.encoding import Reader, Writer
 from lazai_core.api.errors import ProofMalformed, UnsupportedProgram
@@ -20,12 +20,12 @@ from .circuit.compile import choose_sizes, compile_circuit
 from .circuit.karray import IntArray
 from .circuit.keys import public_data
 from .circuit.layout import Layout
-from .circuit.relations import Circuit, PublicData, Sizes
+from .circuit.relations import RANGE_BITS_MIN, Circuit, PublicData, Sizes
 from .commitment import VARIABLES_MIN, Shape
+from .counting import counted_circuit, price_of
 from .expansion import fill_commitment
 from .kernels.arrays import Words
 from .parameters import ParameterSet, parameter_set
-from .security import require_sizes, sizes_of
 from .steps import PROCESSOR, Commitment, Steps
 
 SYSTEM_NAME = "stark"
@@ -35,7 +35,7 @@ CAP_MAX = 1 << 10
 CIRCUITS_KEPT_MAX = 32
 VECTOR_MAX = 1 << 17
 CLAMPS_MAX = 1 << 10
-RANGE_BITS_MIN, RANGE_BITS_MAX = 4, 18
+RANGE_BITS_MAX = 18
 TYPICAL_DIMENSION = 32
 """Table sizes are chosen for this value of the symbolic dimension."""
 
@@ -81,10 +81,12 @@ class WeightKey:
     sizes: Sizes
     public: PublicData
     cap: Words = field(repr=False)
+    gas: int = 0
+    """What the key pays a verifier for; stated in front of the key's data, so no part of these bytes."""
     digest: bytes = b""
 
     def encode(self) -> bytes:
-        """Canonical bytes."""
+        """Canonical bytes, without the gas."""
         writer = Writer().text(self.parameters.name).u8(self.sizes.range_bits)
         writer.sequence(
             self.sizes.clamps,
@@ -135,20 +137,22 @@ class StarkProvingKey:
     committed: Commitment = field(repr=False)
 
 
-_CIRCUITS: OrderedDict[tuple[bytes, int, bytes], Circuit] = OrderedDict()
+_CIRCUITS: OrderedDict[tuple[bytes, int, bytes, int], Circuit] = OrderedDict()
 _CIRCUITS_LOCK = threading.Lock()
 
 
 def circuit_of(program: Program, dim_value: int, key: WeightKey) -> Circuit:
-    """The circuit of one run; the last ones are kept. Raises UnsupportedProgram, InvalidInput."""
-    name = (bytes(program.digest()), dim_value, key.digest)
+    """The circuit of one run; the last ones are kept. Raises UnsupportedProgram, InvalidInput.
+
+    Making it, and verifying with it, costs no more than the key's gas, or it is refused.
+    """
+    name = (bytes(program.digest()), dim_value, key.digest, key.gas)
     with _CIRCUITS_LOCK:
         found = _CIRCUITS.get(name)
         if found is not None:
             _CIRCUITS.move_to_end(name)
             return found
-    circuit = compile_circuit(program.bind(dim_value), key.public, key.sizes)
-    require_sizes(sizes_of(circuit), key.parameters)
+    circuit, _ = counted_circuit(program, dim_value, key.public, key.sizes, key.parameters, limit=key.gas)
     with _CIRCUITS_LOCK:
         _CIRCUITS[name] = circuit
         while len(_CIRCUITS) > CIRCUITS_KEPT_MAX:
@@ -184,7 +188,7 @@ def make_key(
     verifying = VerifyingKey(system=SYSTEM_NAME, version=VERSION, program_digest=ModelId(program.digest()), data=data)
     return StarkProvingKey(
         verifying_key=verifying,
-        weight_key=WeightKey.decode(data),
+        weight_key=evolve(WeightKey.decode(data), gas=price_of(program, public, sizes, parameters)),
         program=program,
         constants=tuple(constants),
         committed=committed,

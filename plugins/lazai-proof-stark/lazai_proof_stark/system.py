@@ -39,7 +39,7 @@ from lazai_core.exact.cost import planned_usage
 from .circuit.compile import OPERATIONS
 from .circuit.karray import IntArray
 from .kernels.first_use import telling_compilation
-from .key_data import KeyMaterial, read_key, stated_program_gas, with_skeleton
+from .key_data import KeyMaterial, read_key, stated_gas, with_skeleton
 from .model_key import SYSTEM_NAME, VERSION, StarkProvingKey, make_key
 from .options import StarkOptions
 from .parameters import parameter_set
@@ -148,7 +148,7 @@ class StarkProofSystem:
 
     def verification_gas(self, key: VerifyingKey, proof_bytes: int, state: StatePort) -> Gas:
         """From the key's first bytes and both sizes; see `pricing`. Raises ProofMalformed."""
-        return verification_gas(stated_program_gas(key), len(key.data), proof_bytes)
+        return verification_gas(stated_gas(key), len(key.data), proof_bytes)
 
     def verify(
         self, key: VerifyingKey, statement: Statement, proof: ProofEnvelope, accept: AcceptancePolicy

@@ -32,11 +32,17 @@ def test_field_elements_plus_p_are_refused(run: Run) -> None:
     assert tried > 50
 
 
+def nonce_of(run: Run, absorbed: list[tuple[str, bytes]]) -> tuple[int, bytes]:
+    """Place and bytes of the first nonce. It may be a small number, found elsewhere too: what stands before is not."""
+    place = next(index for index, (label, _) in enumerate(absorbed) if label == "grind")
+    before, nonce = absorbed[place - 1][1], absorbed[place][1]
+    return run.proof.index(before + nonce) + len(before), nonce
+
+
 def test_a_nonces_upper_bits_are_no_second_encoding(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     absorbed, _ = record(monkeypatch)
     run.verify()
-    nonce = next(data for label, data in absorbed if label == "grind")
-    offset = run.proof.index(nonce)
+    offset, nonce = nonce_of(run, absorbed)
     for bit in (62, 63):
         changed = int.from_bytes(nonce, "little") | 1 << bit
         proof = run.proof[:offset] + changed.to_bytes(8, "little") + run.proof[offset + 8 :]
@@ -48,8 +54,8 @@ def test_another_nonce_that_shows_work_is_no_second_proof(run: Run, monkeypatch:
     with monkeypatch.context() as patch:
         absorbed, _ = record(patch)
         run.verify()
-    nonce = next(data for label, data in absorbed if label == "grind")
-    offset, found = run.proof.index(nonce), set()
+    offset, nonce = nonce_of(run, absorbed)
+    found = set()
     for step in range(1, 200):
         changed = (int.from_bytes(nonce, "little") + step).to_bytes(8, "little")
         refusal = refused(lambda c=changed: run.verify(run.proof[:offset] + c + run.proof[offset + 8 :]))

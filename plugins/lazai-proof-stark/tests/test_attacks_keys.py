@@ -49,7 +49,7 @@ def test_table_sizes_of_a_hostile_key_are_refused(run: Run, reach: int) -> None:
     for tabled in (True, False):
         for width in (0, 255, (1 << 32) - 1):
             sizes = evolve(
-                key.sizes, range_bits=4, clamps=((width, reach, tabled, tabled), (255, reach, tabled, False))
+                key.sizes, range_bits=8, clamps=((width, reach, tabled, tabled), (255, reach, tabled, False))
             )
             data = encode_key_data(run.model.program, evolve(key, sizes=sizes))
             verifying = evolve(run.key.verifying_key, data=data)

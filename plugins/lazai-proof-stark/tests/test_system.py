@@ -129,12 +129,12 @@ def test_the_price_grows_with_bytes_and_is_refused_for_impossible_sizes(system, 
         system.verification_gas(evolve(key.verifying_key, system="other"), size, state)
 
 
-def test_a_key_cannot_state_a_lower_price(system, proved) -> None:
+def test_a_key_that_states_less_than_its_circuit_costs_is_refused(system, proved) -> None:
     claim, key, envelope = proved
     data = key.verifying_key.data
     cheap = evolve(key.verifying_key, data=(int.from_bytes(data[:8], "big") - 1).to_bytes(8, "big") + data[8:])
 
-    with pytest.raises(ProofMalformed, match="price"):
+    with pytest.raises(ProofMalformed, match="gas that the key pays for"):
         system.verify(cheap, claim.statement, envelope, DEV)
 
 

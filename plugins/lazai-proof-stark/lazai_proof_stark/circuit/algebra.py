@@ -259,3 +259,19 @@ def product(left: Node, right: Node, letters: str, *, low: int | None = None, hi
 def bounds(node: Node, low: int, high: int) -> Node:
     """The same node with bounds that the caller knows to hold."""
     return evolve(node, low=low, high=high)
+
+
+def parts_below(node: Node) -> list[Node]:
+    """`node` and every node that it is made of, each once."""
+    found: dict[int, Node] = {}
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if id(part) in found:
+            continue
+        found[id(part)] = part
+        for entry in (getattr(part, "source", None), *getattr(part, "parts", ())):
+            inner = entry[1] if isinstance(entry, tuple) else entry
+            if isinstance(inner, Node):
+                stack.append(inner)
+    return list(found.values())

@@ -51,7 +51,7 @@ class Builder(BuilderBase):
 
     def check_range(self, name: str, form: Node, bits: int, *, image: bool = False) -> int:
         """The form is in [0, end) with end >= 2^bits; returns `end`."""
-        large = max(self.sizes.range_bits, SMALL_BITS)
+        large = self.sizes.range_bits
         if bits <= large:
             table = SMALL_BITS if bits <= SMALL_BITS else large
             self.lookup(name, [form], self.range_table(table), image=image)
@@ -72,7 +72,7 @@ class Builder(BuilderBase):
 
     def check_exact(self, name: str, form: Node, bits: int, *, image: bool = False) -> None:
         """The form is in [0, 2^bits)."""
-        large = max(self.sizes.range_bits, SMALL_BITS)
+        large = self.sizes.range_bits
         lowest, place = form, min(bits, large)
         shift = place
         while shift < bits:
@@ -123,7 +123,7 @@ class Builder(BuilderBase):
         if beyond == 0:
             tight = self._enforced(bottom, top) > room
             check = PendingCheck(op=self.op, leaf=leaf, low=bottom, high=top, image=image, tight=tight)
-            self.pending.append(check)
+            self.wait(check)
             return leaf, leaf, self._enforced(bottom, top, tight)
         excess = Fill(kind="subtract", arguments=(quotient, leaf))
         reach, tabled, _ = self.sizes.clamp(top - bottom)
@@ -140,7 +140,7 @@ class Builder(BuilderBase):
         if not tabled:
             sign = Fill(kind="sign", arguments=(excess,))
             check.sign = self.column("sign", leaf.shape, -1, 1, sign, image=image)
-        self.pending.append(check)
+        self.wait(check)
         parts = zip(coefficients, columns, strict=True)
         q = algebra.linear([(1, leaf), *((coefficient, column) for coefficient, column in parts)])
         return leaf, q, ends_size + reach * sum(coefficients)
@@ -148,7 +148,7 @@ class Builder(BuilderBase):
     def _enforced(self, low: int, high: int, tight: bool = False) -> int:
         """The bound that `check_signed` enforces."""
         bits, offset = signed_bits(low, high)
-        large = max(self.sizes.range_bits, SMALL_BITS)
+        large = self.sizes.range_bits
         if tight:
             end = 1 << bits
         elif bits <= large:
@@ -169,8 +169,8 @@ class Builder(BuilderBase):
 
     def merge_function(self, source: Node, constant: Node, offset: int, result: Node) -> bool:
         """Let the check of leaf `source` also show result = constant[source - offset]; False where it cannot."""
-        for check in self.pending:
-            if check.leaf is source and check.constant is None and check.sign is None:
+        for check in self.waiting_for(source):
+            if check.constant is None and check.sign is None:
                 check.mergeable = True
                 if check.excess and not self.sizes.clamp(check.high - check.low)[2]:
                     return False
@@ -180,8 +180,8 @@ class Builder(BuilderBase):
 
     def forgo(self, leaf: Node, bound: int) -> None:
         """The caller's own lookups keep |leaf| <= bound: drop a waiting range check that promised no less."""
-        for check in self.pending:
-            if check.leaf is leaf and not check.excess and check.constant is None:
+        for check in self.waiting_for(leaf):
+            if not check.excess and check.constant is None:
                 check.wanted = check.wanted and self._enforced(check.low, check.high, check.tight) < bound
 
     def limbs(self, name: str, shape: Shape, *parts: tuple[Fill, int]) -> list[Node]:
@@ -227,6 +227,7 @@ class Builder(BuilderBase):
             elif check.wanted:
                 self.check_signed("value", check.leaf, check.low, check.high, image=check.image, tight=check.tight)
         self.pending.clear()
+        self.waiting.clear()
 
     def _flush_clamp(self, check: PendingCheck) -> None:
         width = check.high - check.low
@@ -283,7 +284,7 @@ class Builder(BuilderBase):
         """Show that result = constant[first + source - low] for source in [low, high] = `ends`."""
         low, high = ends
         key = ("function", constant, first, high - low)
-        columns = [algebra.arange(high - low + 1), algebra.cut(constant, 0, first, high - low + 1)]
+        columns = [algebra.arange(high - low + 1), self.entries(constant, first, high - low + 1)]
         table = self.table(key, f"function of {high - low + 1} values", columns, "offset", (0,))
         self.lookup(name, [algebra.linear([(1, source)], -low), result], table, image=image)
 

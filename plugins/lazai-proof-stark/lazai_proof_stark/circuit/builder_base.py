@@ -12,6 +12,7 @@ from . import algebra
 from .checks import Demand, PendingCheck
 from .layout import Group, Piece, bits_of, pieces_of
 from .nodes import Committed, Constant, Node, Public, Shape
+from .meter import GAS_COLUMN, GAS_EQUALITY, GAS_LOOKUP, GAS_TABLE, Meter
 from .relations import Column, Equality, Fill, Lookup, PublicData, Sizes, Table
 
 SMALL_BITS = 8
@@ -26,8 +27,8 @@ TENSOR_CELLS_MAX = 1 << 23
 class BuilderBase:
     """Collects a circuit. Every method that may refuse names the operation that is being compiled."""
 
-    def __init__(self, bound: BoundProgram, public: PublicData, sizes: Sizes) -> None:
-        self.bound, self.sizes, self.public = bound, sizes, public
+    def __init__(self, bound: BoundProgram, public: PublicData, sizes: Sizes, meter: Meter) -> None:
+        self.bound, self.sizes, self.public, self.meter = bound, sizes, public, meter
         self.public_constants, self.channel_bounds = public.shifts, public.channel_bounds
         self.program = bound.program
         self.op = -1
@@ -36,6 +37,7 @@ class BuilderBase:
         self.equalities: list[Equality] = []
         self.tables: list[Table] = []
         self.pending: list[PendingCheck] = []
+        self.waiting: dict[int, list[PendingCheck]] = {}
         self.values: dict[int, Node] = {}
         self.images: set[int] = set()
         self.cells = 0
@@ -76,6 +78,7 @@ class BuilderBase:
 
     def column(self, name: str, shape: Shape, low: int, high: int, fill: Fill, *, image: bool = False) -> Committed:
         """A new column of A. The caller adds the lookups that enforce the bounds."""
+        self.meter.charge(GAS_COLUMN)
         pieces = pieces_of(shape, image=image)
         index = len(self.columns)
         self.columns.append(Column(index=index, op=self.op, name=name, shape=shape, pieces=pieces, fill=fill))
@@ -111,10 +114,20 @@ class BuilderBase:
         """`node` where no product is in it, else a column equal to it: operands of products must be linear."""
         return self.materialised(node, what) if node.bilinear else node
 
+    def wait(self, check: PendingCheck) -> None:
+        """Keep a check for the end, or for an operation that merges it into its own."""
+        self.pending.append(check)
+        self.waiting.setdefault(id(check.leaf), []).append(check)
+
+    def waiting_for(self, leaf: Node) -> Sequence[PendingCheck]:
+        """The checks of one leaf; each keeps its leaf, so that its identity names it."""
+        return self.waiting.get(id(leaf), ())
+
     # Relations.
 
     def lookup(self, name: str, forms: Sequence[Node], table: int, *, image: bool = False) -> None:
         """Every tuple of `forms` is a row of `table`."""
+        self.meter.charge(GAS_LOOKUP)
         shape = forms[0].shape
         assert all(form.shape == shape for form in forms), [form.shape for form in forms]
         pieces = pieces_of(shape, image=image)
@@ -123,6 +136,7 @@ class BuilderBase:
 
     def equality(self, name: str, form: Node) -> None:
         """`form` is zero everywhere."""
+        self.meter.charge(GAS_EQUALITY)
         self.equalities.append(Equality(op=self.op, name=name, form=form, piece=_whole(form.shape)))
 
     # Tables.
@@ -135,6 +149,7 @@ class BuilderBase:
             rows = columns[0].shape[0]
             if rows > TABLE_ROWS_MAX:
                 raise self.refuse(f"a table of {rows} rows is needed, more than {TABLE_ROWS_MAX}")
+            self.meter.charge(GAS_TABLE)
             identity = len(self.tables)
             count = Fill(kind="multiplicity", numbers=(identity,))
             op, self.op = self.op, -1
@@ -154,6 +169,12 @@ class BuilderBase:
             )
         return self._tables[key]
 
+    def entries(self, constant: Node, first: int, count: int) -> Node:
+        """Entries of a function table, which must have them: the ends of what reads it may come from the key."""
+        if first < 0 or first + count > constant.shape[0]:
+            raise self.refuse(f"entries {first} to {first + count - 1} of a table of {constant.shape[0]} are needed")
+        return algebra.cut(constant, 0, first, count)
+
     def range_table(self, bits: int) -> int:
         """0 to 2^bits - 1."""
         columns = (algebra.arange(1 << bits),)
@@ -167,8 +188,9 @@ class BuilderBase:
         columns = [algebra.concat(u, 0), algebra.concat(e, 0)]
         key: tuple[object, ...] = ("clamp", width, reach)
         if constant is not None:
-            ends = [algebra.broadcast(algebra.cut(constant, 0, first + k, 1), (reach,)) for k in (width, 0)]
-            columns.append(algebra.concat([algebra.cut(constant, 0, first, width + 1), *ends], 0))
+            entries = self.entries(constant, first, width + 1)
+            ends = [algebra.broadcast(algebra.cut(entries, 0, k, 1), (reach,)) for k in (width, 0)]
+            columns.append(algebra.concat([entries, *ends], 0))
             key = ("clamp", width, reach, constant, first)
         return self.table(key, f"clamp {width} reach {reach}", columns, "clamp", (width, reach))
 

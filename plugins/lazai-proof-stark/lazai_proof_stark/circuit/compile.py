@@ -18,6 +18,7 @@ from . import algebra, ops_linear, ops_norm, ops_rounding, ops_select, ops_softm
 from .builder import TABLE_ROWS_MAX, Builder, Demand, limb_coefficients
 from .builder_base import TENSOR_CELLS_MAX
 from .layout import pieces_of
+from .meter import GAS_OPERATION, Meter
 from .nodes import Node, Public
 from .relations import Circuit, PublicData, Sizes
 
@@ -67,14 +68,16 @@ def public_constant_indices(program: Program) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def compile_circuit(bound: BoundProgram, public: PublicData, sizes: Sizes | None = None) -> Circuit:
+def compile_circuit(
+    bound: BoundProgram, public: PublicData, sizes: Sizes | None = None, meter: Meter | None = None
+) -> Circuit:
     """The circuit. Raises `UnsupportedProgram` naming the operation and the reason.
 
     `sizes` are the table sizes, chosen once for a model (`choose_sizes`) and part of its verifying key; without them
-    they are chosen here, which takes several compilations.
+    they are chosen here, which takes several compilations. `meter` counts what is made, and refuses beyond its limit.
     """
     check_public(bound.program, public)
-    return _compile(bound, public, sizes or choose_sizes(bound, public)).finish()
+    return _compile(bound, public, sizes or choose_sizes(bound, public), meter).finish()
 
 
 def choose_sizes(bound: BoundProgram, public: PublicData) -> Sizes:
@@ -173,9 +176,9 @@ def check_public(program: Program, given: PublicData) -> None:
             raise UnsupportedProgram(f"operation {index}: {len(bounds)} channel bounds do not fit it")
 
 
-def _compile(bound: BoundProgram, public: PublicData, sizes: Sizes) -> Builder:
+def _compile(bound: BoundProgram, public: PublicData, sizes: Sizes, meter: Meter | None = None) -> Builder:
     program = bound.program
-    builder = Builder(bound, public, sizes)
+    builder = Builder(bound, public, sizes, meter or Meter())
     for index, declared in enumerate(program.inputs):
         _check_size(builder, prod(bound.shapes[index]))
         builder.values[index] = Public(
@@ -183,6 +186,7 @@ def _compile(bound: BoundProgram, public: PublicData, sizes: Sizes) -> Builder:
         )
     for index, op in enumerate(program.ops):
         builder.op = index
+        builder.meter.charge(GAS_OPERATION)
         value = program.first_result + index
         _check_size(builder, prod(bound.shapes[value]))
         if op.kind in IMAGE_KINDS or (

@@ -216,8 +216,16 @@ class Term:
         return karray.multiply(values, karray.scalar(self.coefficient)).reshape(*shape, base_field.DEGREE)
 
     def apply(self, values: IntArray) -> Extension:
-        """The functional's value on integers of |.| < 2^62."""
-        return karray.element(karray.weighted(values, self.expand(values.shape)))
+        """The functional's value on integers of |.| < 2^62: the longest factor's axes are folded away first."""
+        if not self.factors:
+            return base_field.scale(self.coefficient, int(values.reshape(-1)[0]) % base_field.P)
+        first, *others = sorted(self.factors, key=lambda factor: -factor.count)
+        kept = [axis for factor in others for axis in factor.axes]
+        narrow = [axis for axis, extent in enumerate(values.shape) if extent == 1]
+        rows = np.transpose(values, [*narrow, *kept, *first.axes]).reshape(-1, first.count)
+        folded = karray.contracted(rows, first.dense())
+        rest = outer(others, kept).reshape(-1, base_field.DEGREE)
+        return base_field.multiply(self.coefficient, karray.element(karray.dot(folded, rest)))
 
 
 def relabel(factor: Factor, axes: Sequence[int]) -> Factor:

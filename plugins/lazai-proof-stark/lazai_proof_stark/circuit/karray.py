@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..field import DEGREE, Extension, P
-from ..kernels.canonical import eq_entries, evaluate_entries, multiply_flat, multiply_outer, weighted_sum
+from ..kernels.canonical import (
+    contract_integers,
+    eq_entries,
+    evaluate_entries,
+    multiply_flat,
+    multiply_outer,
+    weighted_sum,
+)
+from ..kernels.canonical import spread_window as _spread_window
 
 KArray = NDArray[np.int64]
 """Elements of K along the last axis."""
@@ -123,3 +131,17 @@ def weighted(values: IntArray, weights: KArray) -> KArray:
     """Sum over i of values[i] * weights[i], flat, shape `[5]`; |values| < 2^62."""
     result: KArray = weighted_sum(np.ascontiguousarray(values, dtype=np.int64).reshape(-1), _flat(weights))
     return result
+
+
+def contracted(values: IntArray, weights: KArray) -> KArray:
+    """Rows of integers `[m, n]`, |values| < 2^62, times one vector of weights `[n, 5]`: `[m, 5]`."""
+    found = np.empty((len(values), DEGREE), dtype=np.int64)
+    contract_integers(np.ascontiguousarray(values, dtype=np.int64), _flat(weights), found)
+    return found
+
+
+def spread_window(kernel: KArray, out: KArray, stride: int, dilation: int, pad: int, full: int) -> KArray:
+    """See `kernels.canonical.spread_window`."""
+    weights = np.ascontiguousarray(out, dtype=np.int64)
+    found: KArray = _spread_window(_flat(kernel), weights, stride, dilation, pad, full)
+    return found

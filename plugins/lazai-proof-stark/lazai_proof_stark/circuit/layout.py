@@ -25,6 +25,8 @@ from .nodes import Shape
 PIECES_MAX = 6
 CUT_EXTENT_MIN = 5
 CUT_CELLS_MIN = 1 << 11
+CUT_LIMITS = (3, 20)
+"""Most pieces of an axis, and the percentage of its cells that cutting must save."""
 
 
 def prefixes(offsets: Sequence[int], bits: Sequence[int], point: Sequence[Extension]) -> karray.KArray:
@@ -148,32 +150,52 @@ def evaluate(
     """A term's weights as a multilinear polynomial over padded groups, at a point given group by group."""
     if term.coefficient == ZERO:
         return ZERO
-    direct = _group_by_group(term, extents, groups, coordinates)
-    if direct is not None:
-        return direct
     result = term.coefficient
-    left = list(zip(groups, coordinates, strict=True))
+    places = {id(group): point for group, point in zip(groups, coordinates, strict=True)}
+    for members, factors in evaluation_parts(term, extents, groups):
+        points = [places[id(group)] for group in members]
+        if factors is None:
+            axes = {axis for group in members for axis in group.axes}
+            touched = [factor for factor in term.factors if axes & set(factor.axes)]
+            result = multiply(result, _component(extents, list(zip(members, points, strict=True)), touched))
+        elif factors:
+            result = multiply(result, factors[0].at(points[0]))
+        else:
+            result = multiply_all([result, *(subtract(ONE, z) for z in points[0])])
+    return result
+
+
+Part = tuple[Sequence[Group], tuple[Factor, ...] | None]
+"""A group with its factor, if any; or several groups and factors (None) whose entries must be joined."""
+
+
+def evaluation_parts(term: Term, extents: Shape, groups: Sequence[Group]) -> list[Part]:
+    """How a term's extension is evaluated: group by group where factors allow, which is nearly always."""
+    parts = _group_by_group(term, extents, groups)
+    if parts is not None:
+        return parts
+    parts, left = [], list(groups)
     while left:
         members, factors = [left.pop(0)], list[Factor]()
         while True:
-            axes = {axis for group, _ in members for axis in group.axes} | {a for f in factors for a in f.axes}
-            joined = [entry for entry in left if axes & set(entry[0].axes)]
+            axes = {axis for group in members for axis in group.axes} | {a for f in factors for a in f.axes}
+            joined = [group for group in left if axes & set(group.axes)]
             touched = [f for f in term.factors if axes & set(f.axes)]
             if not joined and len(touched) == len(factors):
                 break
             members, factors = members + joined, touched
-            left = [entry for entry in left if all(entry is not other for other in joined)]
-        result = multiply(result, _component(extents, members, factors))
-    return result
+            left = [group for group in left if all(group is not other for other in joined)]
+        wide = tuple(axis for axis in members[0].axes if extents[axis] > 1)
+        plain = len(members) == 1 and (not factors or (len(factors) == 1 and factors[0].axes == wide))
+        parts.append((members, tuple(factors) if plain else None))
+    return parts
 
 
-def _group_by_group(
-    term: Term, extents: Shape, groups: Sequence[Group], coordinates: Sequence[Sequence[Extension]]
-) -> Extension | None:
-    """`evaluate` where each factor covers one group: nearly all terms; None for the others."""
+def _group_by_group(term: Term, extents: Shape, groups: Sequence[Group]) -> list[Part] | None:
+    """The parts where each factor covers one group; None where one does not."""
     factors = {factor.axes: factor for factor in term.factors}
-    result = term.coefficient
-    for group, point in zip(groups, coordinates, strict=True):
+    parts: list[Part] = []
+    for group in groups:
         factor = factors.pop(group.axes, None)
         if factor is None:
             wide = tuple(axis for axis in group.axes if extents[axis] > 1)
@@ -181,23 +203,14 @@ def _group_by_group(
                 factor = factors.pop(wide, None)
                 if factor is None:
                     return None
-        if factor is None:
-            result = multiply_all([result, *(subtract(ONE, z) for z in point)])
-        else:
-            result = multiply(result, factor.at(point))
-    return None if factors else result
+        parts.append(((group,), () if factor is None else (factor,)))
+    return None if factors else parts
 
 
 def _component(
     extents: Shape, members: Sequence[tuple[Group, Sequence[Extension]]], factors: Sequence[Factor]
 ) -> Extension:
-    if len(members) == 1:
-        group, point = members[0]
-        wide = tuple(axis for axis in group.axes if extents[axis] > 1)
-        if not factors:
-            return multiply_all([subtract(ONE, z) for z in point])
-        if len(factors) == 1 and factors[0].axes == wide:
-            return factors[0].at(point)
+    """Joint entries of several groups, one group after the other at its point."""
     axes = [axis for group, _ in members for axis in group.axes]
     values = merged(factors, axes, [extents[axis] for axis in axes])
     for group, point in members:
@@ -273,7 +286,7 @@ def pieces_of(shape: Shape, *, image: bool = False, tight: bool = False) -> tupl
     if image and len(shape) >= 2 and _padded(shape[-2:]) > _padded((shape[-2] * shape[-1],)):
         runs = [*runs[:-2], (len(shape) - 2, len(shape) - 1)]
     best = [[[(0, shape[axis]) for axis in run]] for run in runs]
-    limits = (PIECES_MAX, 1) if tight else (3, 20)
+    limits = (PIECES_MAX, 1) if tight else CUT_LIMITS
     if _padded(shape) < CUT_CELLS_MIN:
         limits = (1, 100)
     cuts = {i: [[part] for part in _cut(shape[run[0]], *limits)] for i, run in enumerate(runs) if len(run) == 1}
@@ -302,6 +315,11 @@ def _cut(extent: int, parts: int, percent: int, start: int = 0) -> list[tuple[in
         if 100 * (padded - sum(_padded((length,)) for _, length in found)) >= percent * padded:
             return found
     return [(start, extent)]
+
+
+def axis_parts(extent: int) -> int:
+    """Pieces that an axis of many cells is cut into, outside of W."""
+    return len(_cut(extent, *CUT_LIMITS))
 
 
 def _saving_percent(parts: list[list[tuple[int, int]]]) -> int:

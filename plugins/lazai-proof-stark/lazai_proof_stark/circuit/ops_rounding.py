@@ -86,7 +86,8 @@ def shifted(
         size = x.magnitude << (most - least)
     else:
         pairs = list(zip(reach, shifts, strict=True))
-        ends = [round_shift(sign * bound, s) for bound, s in pairs for sign in (-1, 1)]
+        # Within x's own interval too: what reads the result may have no more entries than that.
+        ends = [round_shift(min(max(end, x.low), x.high), s) for bound, s in pairs for end in (-bound, bound)]
         size = max(bound << (most - s) for bound, s in pairs)
     bits = _shift_bits(builder, size, most)
     size <<= bits - most
@@ -110,7 +111,7 @@ def _scaled(x: Node, shifts: tuple[int, ...], axis: int, most: int) -> Node:
 
 def _shift_bits(builder: Builder, size: int, most: int) -> int:
     """The remainder's width: that of a shared table where the numbers stay small enough."""
-    large = max(builder.sizes.range_bits, SMALL_BITS)
+    large = builder.sizes.range_bits
     if SMALL_BITS < most < large and size << (large - most) < 1 << 28:
         return large
     return most

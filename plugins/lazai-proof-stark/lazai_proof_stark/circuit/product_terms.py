@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from attrs import frozen
 
+from lazai_core.api.errors import UnsupportedProgram
+
 from ..field import DEGREE, ONE, Extension, P
 from . import karray
 from .functional import Eq, Factor, Ones, Term, merged, relabel
@@ -100,7 +102,7 @@ class ProductTerm:
 
 
 def product_term(node: Product, term: Term) -> ProductTerm:
-    """The parts of a functional of a product. A joint factor must not mix letters of different parts."""
+    """The parts of a functional of a product. Raises UnsupportedProgram where a joint factor mixes letters of two."""
     bound = node.bound
     weights: list[Factor] = []
     sides: dict[str, list[Factor]] = {"left": [], "right": []}
@@ -111,7 +113,8 @@ def product_term(node: Product, term: Term) -> ProductTerm:
             continue
         side = "left" if letters[0] in node.left_letters else "right"
         own = node.left_letters if side == "left" else node.right_letters
-        assert all(letter in own and letter not in bound for letter in letters), "a functional mixes both operands"
+        if any(letter not in own or letter in bound for letter in letters):
+            raise UnsupportedProgram("a functional of a product mixes letters of its operands")
         sides[side].append(relabel(factor, [own.index(letter) for letter in letters]))
     extents = node.extents
     for side, own in (("left", node.left_letters), ("right", node.right_letters)):

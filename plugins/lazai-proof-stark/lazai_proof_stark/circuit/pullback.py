@@ -10,7 +10,7 @@ operand; `ProductTerm.left_term` and `right_term` are those values as functional
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Context:
 
     chi: Extension
     values: Values = field(repr=False)
+    count: Callable[[Node, Term], None] | None = field(default=None, repr=False)
+    """Called before each step by whoever counts the work; what is public is then not evaluated."""
 
 
 class Pulled:
@@ -91,6 +93,8 @@ def pull_back(node: Node, term: Term, context: Context, into: Pulled | None = No
     stack = [(node, term)]
     while stack:
         node, term = stack.pop()
+        if context.count is not None:
+            context.count(node, term)
         if isinstance(node, Committed | Constant):
             into.leaves.append((node, term))
         elif isinstance(node, Product):
@@ -100,7 +104,8 @@ def pull_back(node: Node, term: Term, context: Context, into: Pulled | None = No
             into.add_value(base_field.multiply(term.coefficient, index_sum))
             into.add_value(base_field.scale(into.sum(term), node.start))
         elif isinstance(node, Public | Inside):
-            into.add_value(term.apply(context.values.array(node)))
+            if context.count is None:
+                into.add_value(term.apply(context.values.array(node)))
         elif isinstance(node, Sum):
             if any(node.constant):
                 into.add_value(base_field.multiply(at_chi(node.constant, context.chi), into.sum(term)))
@@ -251,49 +256,90 @@ def _rows(node: Rows, term: Term, indices: karray.IntArray) -> Term:
         return Term(coefficient=term.coefficient, factors=(*others, found))
     spread = np.zeros((count, *extents, DEGREE), dtype=np.int64)
     np.add.at(spread, indices.reshape(-1), flat)
-    return put(others, term.coefficient, spread % P, [0, *(axis + shift for axis in tail)])
+    spread %= P
+    return put(others, term.coefficient, spread, [0, *(axis + shift for axis in tail)])
 
 
 def _window(node: Window, term: Term) -> Term:
-    axis = node.axis
-    rest, values, axes = _joined(term, [axis, axis + 1])
+    axis, full = node.axis, node.source.shape[node.axis]
     kernel, out = node.shape[axis : axis + 2]
-    others = [a for a in axes if a not in (axis, axis + 1)]
-    extents = [node.shape[a] for a in others]
-    present = [a for a in (axis, axis + 1) if a in axes]
-    values = np.transpose(values, [*(axes.index(a) for a in [*others, *present]), len(axes)])
-    values = values.reshape(*extents, kernel, out, DEGREE)
-    full = node.source.shape[axis]
-    spread = np.zeros((*extents, full, DEGREE), dtype=np.int64)
-    for i in range(kernel):
+    touched = term.touching([axis, axis + 1])
+    across = [factor for factor in touched if axis in factor.axes]
+    if any(axis + 1 in factor.axes for factor in across):
+        # One factor for both: its vector exists already, and takes the kernel's place with a single output.
+        (joint,) = across
+        others = sorted(a for a in joint.axes if a not in (axis, axis + 1))
+        values = merged([joint], [*others, axis, axis + 1], [*(node.shape[a] for a in others), kernel, out])
+        spread = _spread_joint(values.reshape(-1, kernel, out, DEGREE), node)
+    else:
+        # Kernel and output apart: their product is added up at the source's places, never formed.
+        along = [factor for factor in touched if axis + 1 in factor.axes]
+        first = sorted(a for factor in across for a in factor.axes if a != axis)
+        second = sorted(a for factor in along for a in factor.axes if a != axis + 1)
+        kernels = merged(across, [*first, axis], [*(node.shape[a] for a in first), kernel])
+        outs = merged(along, [*second, axis + 1], [*(node.shape[a] for a in second), out])
+        outs = outs.reshape(-1, out, DEGREE)
+        rows = kernels.reshape(-1, kernel, DEGREE)
+        spread = np.empty((len(rows), len(outs), full, DEGREE), dtype=np.int64)
+        for place, row in enumerate(rows):
+            spread[place] = karray.spread_window(row, outs, node.stride, node.dilation, node.pad, full)
+        others = [*first, *second]
+    order = sorted(range(len(others)), key=others.__getitem__)
+    spread = spread.reshape(*(node.shape[a] for a in others), full, DEGREE)
+    spread = np.transpose(spread, [*order, len(others), len(others) + 1])
+    moved = [others[i] - 1 if others[i] > axis else others[i] for i in order]
+    return put(_shifted(term.without(touched), axis + 1, -1), term.coefficient, spread, [*moved, axis])
+
+
+def _spread_joint(values: karray.KArray, node: Window) -> karray.KArray:
+    """Joint weights `[m, kernel, out, 5]` added up at the source's places: `[m, full, 5]`."""
+    full, out = node.source.shape[node.axis], values.shape[2]
+    spread = np.zeros((len(values), full, DEGREE), dtype=np.int64)
+    for i in range(values.shape[1]):
         places = np.arange(out) * node.stride + i * node.dilation - node.pad
         valid = (places >= 0) & (places < full)
         # Within one i the places differ, so plain indexing adds each entry once.
-        spread[..., places[valid], :] += values[..., i, valid, :]
-    moved = [a - 1 if a > axis else a for a in others]
-    return put(_shifted(rest, axis + 1, -1), term.coefficient, spread % P, [*moved, axis])
+        spread[:, places[valid], :] += values[:, i, valid, :]
+    spread %= P
+    return spread
 
 
-def _reshape(term: Term, shape: Shape, source: Shape) -> Term:
-    coefficient, factors = term.coefficient, list(term.factors)
-    result: list[Factor] = []
+Run = tuple[list[Factor], list[int], list[int]]
+"""Factors of a reshape's result, the axes they cover, and the source's axes of the same elements."""
+
+
+def joined_runs(term: Term, shape: Shape, source: Shape) -> Iterator[Run]:
+    """The runs of a reshape; a joint factor over several runs joins them."""
     runs = axis_runs(shape, source)
     while runs:
         new, old = runs.pop(0)
-        touched = [f for f in factors if set(f.axes) & set(new)]
-        # A joint factor over several runs joins them.
+        touched = [f for f in term.factors if set(f.axes) & set(new)]
         more = [run for run in runs if any(set(f.axes) & set(run[0]) for f in touched)]
         while more:
             runs = [run for run in runs if run not in more]
             new = sorted([*new, *(axis for run in more for axis in run[0])])
             old = sorted([*old, *(axis for run in more for axis in run[1])])
-            touched = [f for f in factors if set(f.axes) & set(new)]
+            touched = [f for f in term.factors if set(f.axes) & set(new)]
             more = [run for run in runs if any(set(f.axes) & set(run[0]) for f in touched)]
-        result += _regroup(touched, new, old, shape, source)
-    return Term(coefficient=coefficient, factors=tuple(result))
+        yield touched, new, old
 
 
-def _regroup(touched: list[Factor], new: list[int], old: list[int], shape: Shape, source: Shape) -> list[Factor]:
+def _reshape(term: Term, shape: Shape, source: Shape) -> Term:
+    result: list[Factor] = []
+    for touched, new, old in joined_runs(term, shape, source):
+        short = kept_short(touched, new, old, shape, source)
+        if short is None:
+            values = merged(touched, new, [shape[axis] for axis in new])
+            extents = tuple(source[axis] for axis in old)
+            short = [Dense(axes=tuple(old), extents=extents, values=values.reshape(-1, DEGREE))]
+        result += short
+    return Term(coefficient=term.coefficient, factors=tuple(result))
+
+
+def kept_short(
+    touched: list[Factor], new: list[int], old: list[int], shape: Shape, source: Shape
+) -> list[Factor] | None:
+    """The factors of one run over the source's axes where no entries have to be formed, else None."""
     extents = tuple(source[axis] for axis in old)
     if len(touched) == 1 and touched[0].axes == tuple(new):
         moved = relabel(touched[0], old)
@@ -303,14 +349,15 @@ def _regroup(touched: list[Factor], new: list[int], old: list[int], shape: Shape
             return split_eq(Eq(axes=tuple(old), extents=extents, point=moved.point))
         if isinstance(moved, Ones):
             return [Ones(axes=(axis,), extents=(source[axis],)) for axis in old]
-        if not isinstance(moved, Sparse):
-            return [Dense(axes=tuple(old), extents=extents, values=moved.dense())]
-        return [Sparse(axes=tuple(old), extents=extents, indices=moved.indices, weights=moved.weights)]
+        if isinstance(moved, Dense):
+            return [Dense(axes=tuple(old), extents=extents, values=moved.values)]
+        if isinstance(moved, Sparse):
+            return [Sparse(axes=tuple(old), extents=extents, indices=moved.indices, weights=moved.weights)]
+        return None
     joined = _joined_eq(touched, new, shape)
     if joined is not None and len(old) == 1:
         return [Eq(axes=tuple(old), extents=extents, point=joined)]
-    values = merged(touched, new, [shape[axis] for axis in new])
-    return [Dense(axes=tuple(old), extents=extents, values=values.reshape(-1, DEGREE))]
+    return None
 
 
 def _joined_eq(touched: list[Factor], new: list[int], shape: Shape) -> tuple[Extension, ...] | None:
@@ -343,4 +390,14 @@ def spread(term: Term, shape: Shape, ranges: Sequence[tuple[int, int]]) -> Term:
     return term
 
 
-__all__ = ["Context", "ProductTerm", "Pulled", "at_chi", "product_term", "pull_back", "spread"]
+__all__ = [
+    "Context",
+    "ProductTerm",
+    "Pulled",
+    "at_chi",
+    "joined_runs",
+    "kept_short",
+    "product_term",
+    "pull_back",
+    "spread",
+]

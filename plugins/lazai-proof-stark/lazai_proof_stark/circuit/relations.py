@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from lazai_core.api.program import BoundProgram
 
@@ -18,6 +18,8 @@ from .layout import Layout, Piece
 from .nodes import Constant, Node, Shape
 
 WIDTH_MAX = 1 << 13
+RANGE_BITS_MIN = 8
+"""The large range table is no smaller than the small one: conditions against wrap-around count with its bits."""
 TUPLE_MAX = 4
 """Most forms in a lookup; a fingerprint gives the table's identity the power after them."""
 
@@ -41,7 +43,7 @@ class Sizes:
     limb, whether its interval is a table (False: limbs), and whether function tables are merged into it.
     """
 
-    range_bits: int = 12
+    range_bits: int = field(default=12, validator=validators.ge(RANGE_BITS_MIN))
     clamps: tuple[tuple[int, int, bool, bool], ...] = ()
 
     def clamp(self, width: int) -> tuple[int, bool, bool]:

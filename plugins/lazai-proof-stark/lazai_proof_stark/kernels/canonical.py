@@ -172,6 +172,38 @@ def weighted_sum(values, weights):
     return total % _P
 
 
+@njit(cache=True, nogil=True)
+def spread_window(kernel, out, stride, dilation, pad, full):
+    """Of window weights kernel[i] out[h] (`[k, 5]`, `[m, n, 5]`) those of the elements that are read: `[m, full, 5]`.
+
+    Element h stride + i dilation - pad gets them; what lies outside is dropped. The joint vector is never formed.
+    """
+    found = np.zeros((out.shape[0], full, 5), np.int64)
+    part = np.zeros(5, np.int64)
+    for m in range(out.shape[0]):
+        for i in range(kernel.shape[0]):
+            for h in range(out.shape[1]):
+                place = h * stride + i * dilation - pad
+                if 0 <= place < full:
+                    _product_into(kernel[i], out[m, h], part)
+                    for c in range(5):
+                        found[m, place, c] = (found[m, place, c] + part[c]) % _P
+    return found
+
+
+@njit(cache=True, nogil=True)
+def contract_integers(values, weights, out):
+    """out[i] = sum over j of values[i, j] weights[j]: int64 `[m, n]` of any size, `[n, 5]`, `[m, 5]`."""
+    for i in range(values.shape[0]):
+        total = np.zeros(5, np.int64)
+        for j in range(values.shape[1]):
+            value = values[i, j] % _P
+            for c in range(5):
+                total[c] += value * weights[j, c] % _P
+        for c in range(5):
+            out[i, c] = total[c] % _P
+
+
 @njit(cache=True)
 def multiply_tuples(a, b):
     """Product of two elements as tuples."""
