@@ -124,7 +124,7 @@ def _name_of(entries: IntArray) -> bytes:
     """Equal for equal arrays of one shape; long ones are not copied."""
     if entries.nbytes <= NAMED_BY_BYTES_MAX:
         return entries.tobytes()
-    return hashlib.sha256(np.ascontiguousarray(entries)).digest()
+    return hashlib.sha256(np.ascontiguousarray(entries).data).digest()
 
 
 def _term_key(term: Term) -> frozenset[tuple[object, ...]]:

@@ -16,7 +16,9 @@ from lazai_core.testing import samples
 from lazai_proof_stark.circuit.check import check_claims, leaf_values, violations
 from lazai_proof_stark.circuit.compile import choose_sizes, compile_circuit
 from lazai_proof_stark.circuit.keys import public_data
-from lazai_proof_stark.circuit.relations import PublicData
+from lazai_proof_stark.circuit.relations import PublicData, Sizes
+from lazai_proof_stark.counting import counted_circuit
+from lazai_proof_stark.parameters import parameter_set
 
 
 @pytest.mark.parametrize("sample", samples.exact_programs(), ids=lambda sample: sample.name)
@@ -164,3 +166,48 @@ def test_limbs_cover_every_excess_and_no_search_is_long() -> None:
             least = least_reach(beyond, limbs)
             assert (least + 1) ** limbs > beyond
             assert least == 1 or least**limbs <= beyond
+
+
+@pytest.mark.parametrize("shifts", [[1, 2], [0, 3], [2, 2]])
+def test_channel_bounds_do_not_reach_beyond_the_operands_interval(shifts: list[int]) -> None:
+    """A table behind the quotient has an entry for each of its values, and for no more."""
+    builder = ProgramBuilder(None)
+    x = builder.input("x", DType.INT8, (2, 3), low=0, high=10)
+    sums = builder.dense(x, np.ones((2, 3), dtype=np.int64), np.array([900, 1000]))
+    narrow = builder.requantize(sums, dtype=DType.INT16, shifts=np.array(shifts), axis=1)
+    found = builder.table(narrow, np.arange(narrow.high - narrow.low + 1) % 100, offset=narrow.low)
+    builder.output("y", builder.add(found, found))
+    model = builder.build()
+    for value in (0, 10):
+        case = make_case(model, [np.full((2, 3), value)])
+        assert case.check(case.columns()) == []
+        assert case.same_program_values(case.columns())
+
+
+def test_hostile_sizes_and_channel_bounds_compile_or_are_refused() -> None:
+    """Whatever a key says: no other exception, no search without end."""
+    random = Random(7)
+    kinds = ("requantize_channels", "conv2d", "attention", "table_merged", "requantize_wide", "layer_norm", "gelu")
+    models = [case_of(kind).model for kind in kinds]
+    for _ in range(600):
+        model = random.choice(models)
+        public = public_data(model.program, model.constants)
+        bounds = {
+            index: tuple(random.choice([0, 1, 5, 300, 2**31 - 1, value]) for value in found)
+            for index, found in public.channel_bounds.items()
+        }
+        clamps = tuple(
+            (
+                random.choice([50, 80, 81, 255, 256, 3000, 24000, random.randrange(2**17)]),
+                random.choice([1, 2, 7, 255, 2**17, 2**32 - 1]),
+                random.random() < 0.5,
+                random.random() < 0.5,
+            )
+            for _ in range(4)
+        )
+        sizes = Sizes(range_bits=random.randrange(8, 19), clamps=clamps)
+        given = PublicData(shifts=public.shifts, channel_bounds=bounds)
+        try:
+            counted_circuit(model.program, 0, given, sizes, parameter_set("proven100"), 10**9)
+        except UnsupportedProgram:
+            continue

@@ -11,8 +11,8 @@ from ..field import P
 from . import algebra
 from .checks import Demand, PendingCheck
 from .layout import Group, Piece, bits_of, pieces_of
-from .nodes import Committed, Constant, Node, Public, Shape
 from .meter import GAS_COLUMN, GAS_EQUALITY, GAS_LOOKUP, GAS_TABLE, Meter
+from .nodes import Committed, Constant, Node, Public, Shape
 from .relations import Column, Equality, Fill, Lookup, PublicData, Sizes, Table
 
 SMALL_BITS = 8

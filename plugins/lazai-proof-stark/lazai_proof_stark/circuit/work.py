@@ -40,6 +40,7 @@ from .nodes import (
 )
 from .pullback import joined_runs, kept_short
 
+
 class FormMeter(Meter):
     """A meter that knows what a functional costs."""
 
