@@ -18,7 +18,7 @@ from lazai_core.exact.codec import decode_inputs, numpy_dtype
 from lazai_core.exact.cost import planned_usage
 
 from .ceremony import CeremonyRefused, Setup, check_trust
-from .model_key import NAME, VERSION, ModelKey, read_model_key
+from .model_key import NAME, VERSION, ModelKey, read_model_key, stated_public
 from .native_key import check_native_key
 from .native_proof import proof_bytes
 from .native_verifier import verify as verify_native
@@ -64,11 +64,10 @@ class PlonkVerifier:
         self._lock = threading.Lock()
 
     def gas(self, key: VerifyingKey, size: int) -> Gas:
-        """An upper bound at ten million gas a second. Raises ProofMalformed where no proof has this size."""
+        """An upper bound at ten million gas a second, from the key's first bytes and both sizes. Raises ProofMalformed."""
         if size not in (proof_bytes(False), proof_bytes(True)):
             raise ProofMalformed(f"a proof has {proof_bytes(False)} or {proof_bytes(True)} bytes, not {size}")
-        public = max(native.public for native in self._parsed(key).natives.values())
-        return Gas(GAS_BASE + GAS_A_PUBLIC_VALUE * public + GAS_A_KEY_BYTE * len(key.data))
+        return Gas(GAS_BASE + GAS_A_PUBLIC_VALUE * stated_public(key) + GAS_A_KEY_BYTE * len(key.data))
 
     def verify(
         self, key: VerifyingKey, statement: Statement, proof: ProofEnvelope, accept: AcceptancePolicy
@@ -78,23 +77,19 @@ class PlonkVerifier:
         if statement.program_digest != key.program_digest:
             raise ProofRejected("the statement is about another program than the key", check="program")
         parsed = self._checked(key)
+        stated = int.from_bytes(statement.input[:4], "big")
+        if stated not in parsed.natives:
+            # Before the input is read: its price is that of the key's circuits.
+            raise ProofRejected(f"the key has no circuit of dimension {stated}", check="dimension")
         try:
             dim_value, public = expected_public(parsed.program, statement)
         except (InvalidInput, EncodingError) as error:
             raise ProofRejected(f"the statement does not fit the program: {error}", check="statement") from error
-        native = parsed.natives.get(dim_value)
-        if native is None:
-            raise ProofRejected(f"the key has no circuit of dimension {dim_value}", check="dimension")
-        verify_native(native, public, proof.data, statement.digest, trusted_key=True)
+        verify_native(parsed.natives[dim_value], public, proof.data, statement.digest, trusted_key=True)
         return Verdict(
             proven="the program, run on the stated input, gives the stated output at the stated cost",
             assumed=f"the {self._setup.value} powers of tau, and that the key was made from the program",
         )
-
-    def _parsed(self, key: VerifyingKey) -> ModelKey:
-        with self._lock:
-            known = self._keys.get(key.digest)
-        return known if known is not None else read_model_key(key)
 
     def _checked(self, key: VerifyingKey) -> ModelKey:
         digest = key.digest

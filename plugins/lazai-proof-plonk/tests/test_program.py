@@ -14,14 +14,17 @@ from attrs import evolve
 from lazai_core.api.compute import CancelToken
 from lazai_core.api.encoding import Writer
 from lazai_core.api.errors import InvalidInput, ProofMalformed, ProofRejected, ProvingFailed, UnsupportedProgram
-from lazai_core.api.program import BoundProgram, DType
+from lazai_core.api.job import ProofEnvelope
+from lazai_core.api.program import BoundProgram, DType, Program
 from lazai_core.api.proof import AcceptancePolicy, VerifyingKey
 from lazai_core.exact.codec import decode_inputs
+from lazai_core.testing.chain_port import MemoryState
 from lazai_core.testing.rng import SeededRng
 from lazai_core.testing.sample import Fill, Sample, SampleBuilder, finish, make_claim
 from lazai_core.testing.samples import attention, convolution, perceptron, perceptron_batch, token_mixer
+from lazai_proof_plonk import system_verify
 from lazai_proof_plonk.circuit import Builder, violations
-from lazai_proof_plonk.model_key import read_model_key, write_model_key
+from lazai_proof_plonk.model_key import public_count, read_model_key, stated_public, write_model_key
 from lazai_proof_plonk.options import PlonkOptions
 from lazai_proof_plonk.parameters import ORDER
 from lazai_proof_plonk.program.cells import Cell
@@ -247,7 +250,7 @@ def test_keys_of_several_circuits_have_one_form() -> None:
     assert list(parsed.natives) == [1, 2]
     skeleton, plain = sample.model.program.skeleton(), perceptron()
     for dims in ((), (2, 1), (1, 1), (0, 1), (0,), tuple(range(1, 66))):
-        writer = Writer().bytes_(skeleton).u32(len(dims))
+        writer = Writer().u32(native.public).bytes_(skeleton).u32(len(dims))
         for dim_value in dims:
             writer.u32(dim_value).bytes_(native.encode())
         key = VerifyingKey(
@@ -261,6 +264,47 @@ def test_keys_of_several_circuits_have_one_form() -> None:
     for values in ((0,), (1, 1), tuple(range(1, 66))):
         with pytest.raises(ValueError, match="dim_values"):
             PlonkOptions(dim_values=values)
+
+
+def test_the_price_is_known_before_anything_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Public values of the largest circuit stand in front; the rest may be anything until it is paid for."""
+    sample = perceptron_batch()
+    system = PlonkProofSystem(PlonkOptions(setup="insecure-test", dim_values=(1, 2)))
+    key, state = system.prepare(sample.model.program, sample.model).verifying_key, MemoryState()
+    parsed = read_model_key(key)
+    most = max(native.public for native in parsed.natives.values())
+    assert stated_public(key) == most == public_count(sample.model.program, 2)
+    price = system.verification_gas(key, 800, state)
+
+    def never(*_: object) -> None:
+        raise AssertionError("a skeleton was read before it was paid for")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Program, "from_skeleton", never)
+        noise = evolve(key, data=key.data[:4] + bytes(len(key.data) - 4))
+        assert system.verification_gas(noise, 800, state) == price
+        more = evolve(key, data=(most + 10).to_bytes(4, "big") + key.data[4:])
+        assert system.verification_gas(more, 800, state) == price + 1000
+        for wrong in (evolve(key, data=key.data[:4]), evolve(key, data=b"\xff" * 8), evolve(key, system="other")):
+            with pytest.raises(ProofMalformed):
+                system.verification_gas(wrong, 800, state)
+    for stated in (most - 1, most + 1, 0):
+        with pytest.raises(ProofMalformed, match="states another number"):
+            read_model_key(evolve(key, data=stated.to_bytes(4, "big") + key.data[4:]))
+    fewer = {1: parsed.natives[1], 2: evolve(parsed.natives[2], public=most - 1)}
+    with pytest.raises(ProofMalformed, match="than the program"):
+        read_model_key(write_model_key(sample.model.program, fewer))
+
+
+def test_an_input_of_a_size_without_a_circuit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = perceptron_batch()
+    system = PlonkProofSystem(PlonkOptions(setup="insecure-test", dim_values=(1,)))
+    key = system.prepare(sample.model.program, sample.model)
+    claim = make_claim(sample, proof_system="plonk", dim_value=2)
+    envelope = ProofEnvelope(system="plonk", version=1, data=bytes(800))
+    monkeypatch.setattr(system_verify, "expected_public", lambda *_: pytest.fail("the input was read"))
+    with pytest.raises(ProofRejected, match="no circuit of dimension 2"):
+        system.verify(key.verifying_key, claim.statement, envelope, AcceptancePolicy())
 
 
 def digits_shape() -> Sample:

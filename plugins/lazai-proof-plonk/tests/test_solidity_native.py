@@ -28,6 +28,7 @@ from lazai_proof_plonk.native_verifier import verify
 from lazai_proof_plonk.parameters import FIELD, ORDER
 from lazai_proof_plonk.r1cs_gates import gates_of
 from lazai_proof_plonk.solidity.generate import ContractError, verifier_contract
+from lazai_proof_plonk.solidity.parts import PRECOMPILE_GAS
 from lazai_proof_plonk.witness_values import extend_witness
 
 GAS_MAX = {False: 300_000, True: 370_000}
@@ -96,6 +97,23 @@ def test_a_circuit_without_public_values() -> None:
     proof, public = NativeProver(key).prove(native_witness(builder.solve({"x": 3})), SeededRng(0))
     assert public == ()
     assert Verifier(verifier_contract(key.key)).verify(proof, (), b"")[0]
+
+
+def test_a_point_off_the_curve_takes_little_of_the_callers_gas(made: Made) -> None:
+    """A precompile that fails takes what it was given, which is a constant near its price."""
+    off = (1).to_bytes(32, "big") + (3).to_bytes(32, "big")
+    for point in range(len(point_names(made.key.lookups))):
+        changed = made.proof[: 64 * point] + off + made.proof[64 * point + 64 :]
+        accepted, gas = made.contract.verify(changed, made.public, CONTEXT)
+        assert not accepted
+        assert gas <= GAS_MAX[made.key.lookups] + max(PRECOMPILE_GAS.values())
+
+
+def test_contracts_say_that_callers_check_intervals_and_never_forward_all_gas(made: Made) -> None:
+    text = verifier_contract(made.key)
+    assert "The caller must check that each lies in its interval" in text
+    for precompile in (5, 6, 7, 8):
+        assert f"staticcall(gas(), {precompile}," not in text
 
 
 def test_public_values_and_their_aliases_are_bound(made: Made) -> None:

@@ -18,7 +18,7 @@ from ..parameters import FIELD, ORDER, domain_root
 from .native_parts import native_labels
 from .native_template import CONTRACT as NATIVE_CONTRACT
 from .native_template import WORDS as NATIVE_WORDS
-from .parts import FUNCTIONS, LAGRANGE, PAIRING
+from .parts import FUNCTIONS, LAGRANGE, PAIRING, PRECOMPILE_GAS, PUBLIC_NOTE
 from .template import CONTRACT, WORDS
 
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
@@ -45,7 +45,12 @@ def verifier_contract(key: SnarkjsKey | NativeKey, name: str = "PlonkVerifier") 
 
 def _filled(text: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
     """The template with its parts, the places of its words, and what depends on the key."""
-    for part, body in (("FUNCTIONS", FUNCTIONS), ("LAGRANGE", LAGRANGE), ("PAIRING", PAIRING)):
+    for part, body in (
+        ("FUNCTIONS", FUNCTIONS),
+        ("LAGRANGE", LAGRANGE),
+        ("PAIRING", PAIRING),
+        ("PUBLIC_NOTE", PUBLIC_NOTE),
+    ):
         text = text.replace(f"@{part}@", body)
     constants = [f"    uint256 private constant {word} = {FIRST_WORD + 32 * at:#x};" for at, word in enumerate(words)]
     text = text.replace("@WORDS@", "\n".join(constants))
@@ -78,6 +83,7 @@ def _labels(key: SnarkjsKey | NativeKey, name: str, words: Sequence[str]) -> dic
         "STATE": hex(buffer - 32),
         "BUFFER": hex(buffer),
         "PUBLIC_BYTES": hex(32 * key.public),
+        **{label: str(gas) for label, gas in PRECOMPILE_GAS.items()},
         **_point2_labels("X2", key.x_2),
         **_point2_labels("G2", G2_GENERATOR),
     }

@@ -71,6 +71,7 @@ contract @NAME@ {
     /// Whether the proof is right. `proof`: @POINTS@ as x, y; then
     /// @EVALUATIONS@. `context`: what the application bound, often nothing.
     /// Everything that is not canonical gives false.
+@PUBLIC_NOTE@
     function verifyProof(uint256[@PROOF_WORDS@] calldata proof@SIGNALS@, bytes calldata context)
         external
         view

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+PRECOMPILE_GAS: Mapping[str, int] = {
+    "ADD_GAS": 2_000,
+    "MULTIPLY_GAS": 30_000,
+    "POWER_GAS": 30_000,
+    "PAIRING_GAS": 400_000,
+}
+"""What precompiles are given: several times their prices (150, 6,000, 4,080 and 113,000), and no more than that.
+
+A precompile that fails, as for a point off the curve, takes all it was given.
+"""
+
+PUBLIC_NOTE = """\
+    /// Public values are held below R, and no further: a program's inputs and outputs have intervals, and negative ones
+    /// stand as R - |v|. The caller must check that each lies in its interval, or another run is proven."""
+
 FUNCTIONS = """\
             function refuse() {
                 mstore(0, 0)
@@ -12,7 +29,7 @@ FUNCTIONS = """\
             function addPoint(x, y) {
                 mstore(TERM, x)
                 mstore(TERM_Y, y)
-                if iszero(staticcall(gas(), 6, SUM, 0x80, SUM, 0x40)) { refuse() }
+                if iszero(staticcall(@ADD_GAS@, 6, SUM, 0x80, SUM, 0x40)) { refuse() }
             }
 
             // SUM += scale * (x, y)
@@ -20,8 +37,8 @@ FUNCTIONS = """\
                 mstore(TERM, x)
                 mstore(TERM_Y, y)
                 mstore(TERM_SCALE, scale)
-                if iszero(staticcall(gas(), 7, TERM, 0x60, TERM, 0x40)) { refuse() }
-                if iszero(staticcall(gas(), 6, SUM, 0x80, SUM, 0x40)) { refuse() }
+                if iszero(staticcall(@MULTIPLY_GAS@, 7, TERM, 0x60, TERM, 0x40)) { refuse() }
+                if iszero(staticcall(@ADD_GAS@, 6, SUM, 0x80, SUM, 0x40)) { refuse() }
             }
 
             // SUM += scale * the proof's point at this place of the calldata
@@ -33,7 +50,7 @@ FUNCTIONS = """\
             function setProofPoint(target, place, scale) {
                 calldatacopy(TERM, place, 0x40)
                 mstore(TERM_SCALE, scale)
-                if iszero(staticcall(gas(), 7, TERM, 0x60, target, 0x40)) { refuse() }
+                if iszero(staticcall(@MULTIPLY_GAS@, 7, TERM, 0x60, target, 0x40)) { refuse() }
             }
 
             // value + BETA * other + GAMMA
@@ -65,7 +82,7 @@ LAGRANGE = """\
                 mstore(add(BUFFER, 0x60), running)
                 mstore(add(BUFFER, 0x80), sub(R, 2))
                 mstore(add(BUFFER, 0xa0), R)
-                if iszero(staticcall(gas(), 5, BUFFER, 0xc0, 0, 0x20)) { refuse() }
+                if iszero(staticcall(@POWER_GAS@, 5, BUFFER, 0xc0, 0, 0x20)) { refuse() }
                 let inverse := mload(0)
                 let vanishing := addmod(power, sub(R, 1), R)
                 let total := 0
@@ -97,7 +114,7 @@ PAIRING = """\
             mstore(add(BUFFER, 0x120), @G2_X0@)
             mstore(add(BUFFER, 0x140), @G2_Y1@)
             mstore(add(BUFFER, 0x160), @G2_Y0@)
-            if iszero(staticcall(gas(), 8, BUFFER, 0x180, 0, 0x20)) { refuse() }
+            if iszero(staticcall(@PAIRING_GAS@, 8, BUFFER, 0x180, 0, 0x20)) { refuse() }
             mstore(0, eq(mload(0), 1))
             return(0, 0x20)"""
 """Ends the contract with its answer."""

@@ -57,6 +57,7 @@ contract @NAME@ {
 
     /// Whether the proof is right. `proof`: A, B, C, Z, T1, T2, T3, Wxi, Wxiw as x, y; then a, b, c, s1, s2, zw.
     /// Everything that is not canonical gives false.
+@PUBLIC_NOTE@
     function verifyProof(uint256[24] calldata proof@SIGNALS@) external view returns (bool) {
         assembly {
 @FUNCTIONS@
