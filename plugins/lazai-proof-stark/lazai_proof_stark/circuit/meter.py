@@ -20,8 +20,8 @@ GAS_TABLE = 3_000
 GAS_EQUALITY = 1_500
 GAS_REGION = 700
 """A piece of a lookup or of a table: its prefix, test and mask."""
-GAS_STEP = 300
-GAS_LEAF = 400
+GAS_STEP = 400
+GAS_LEAF = 600
 GAS_BLOCK = 1_000
 GAS_PRODUCT = 2_000
 GAS_ENTRY = 2

@@ -9,6 +9,7 @@ from .algebra import parts_below
 from .functional import Dense, Eq, Factor, Ones, Placed, Sparse, Term
 from .layout import Group, evaluation_parts
 from .meter import (
+    GAS_ENTRY,
     GAS_LEAF,
     GAS_POWER,
     GAS_PRODUCT,
@@ -54,17 +55,17 @@ class FormMeter(Meter):
         if isinstance(node, Committed | Constant):
             # Functionals of leaves are told apart by their entries.
             self.charge(GAS_LEAF)
-            self.vector(sum(factor.count for factor in term.factors if isinstance(factor, Dense | Sparse)))
+            self._entries([factor for factor in term.factors if isinstance(factor, Dense | Sparse)])
         elif isinstance(node, Product):
             self.charge(GAS_PRODUCT)
         elif isinstance(node, Public | Inside):
             self._entries(term.factors)
             self.vector(node.size, GAS_PUBLIC_CELL)
         elif isinstance(node, Arange):
-            self.vector(sum(factor.count for factor in term.factors if not isinstance(factor, Eq)))
+            self._entries([factor for factor in term.factors if not isinstance(factor, Eq)])
         elif isinstance(node, Sum):
             if any(node.constant):
-                self._entries(term.factors)
+                self._entries([factor for factor in term.factors if not _sums_in_short(factor)])
         elif isinstance(node, Concat):
             self._concat(node, term)
         else:
@@ -98,8 +99,9 @@ class FormMeter(Meter):
             self.vector(factor.count // extent * length)
 
     def _entries(self, factors: Sequence[Factor]) -> None:
-        """Factors whose entries are needed one by one, unless they stand there already."""
-        self.vector(sum(_formed(factor) for factor in factors))
+        """Factors whose entries are needed one by one."""
+        for factor in factors:
+            self.vector(factor.start + factor.count if isinstance(factor, Eq) else factor.count)
 
     def _at(self, factor: Factor, bits: int) -> None:
         if isinstance(factor, Ones) or (isinstance(factor, Eq) and not factor.start):
@@ -126,24 +128,24 @@ class FormMeter(Meter):
         if isinstance(node, Reshape):
             for touched, new, old in joined_runs(term, node.shape, node.source.shape):
                 if kept_short(touched, new, old, node.shape, node.source.shape) is None:
-                    self.vector(2 * prod(node.shape[axis] for axis in new))
+                    self.vector(prod(node.shape[axis] for axis in new), 2 * GAS_ENTRY)
         elif isinstance(node, Slice):
             count, full = node.shape[node.axis], node.source.shape[node.axis]
             if count != full:
-                cells = sum(factor.count for factor in term.touching([node.axis]))
-                self.vector(cells + cells // count * full)
+                self._entries(term.touching([node.axis]))
+                self.vector(_joint(term.touching([node.axis])) // count * full)
         elif isinstance(node, Broadcast):
             repeated = [i for i, n in enumerate(node.source.shape) if n != node.shape[i]]
-            self._entries([f for f in term.touching(repeated) if len(f.axes) > 1 or not isinstance(f, Eq | Ones)])
+            self._entries([f for f in term.touching(repeated) if len(f.axes) > 1 or not _sums_in_short(f)])
         elif isinstance(node, Powers):
             self.charge(GAS_POWER * node.source.shape[node.axis])
         elif isinstance(node, Contract):
             self.vector(len(node.weights or ()))
         elif isinstance(node, Scale):
-            self.vector(2 * sum(factor.count for factor in term.touching([node.axis])))
+            self.vector(_joint(term.touching([node.axis])), 2 * GAS_ENTRY)
         elif isinstance(node, Causal):
             rank = len(node.shape)
-            self.vector(2 * _joint(term.touching([rank - 2, rank - 1])))
+            self.vector(_joint(term.touching([rank - 2, rank - 1])), 2 * GAS_ENTRY)
         elif isinstance(node, Rows):
             self._rows(node, term)
         elif isinstance(node, Window):
@@ -170,11 +172,9 @@ class FormMeter(Meter):
         self.vector(pairs // (node.shape[axis] * node.shape[axis + 1]) * full)
 
 
-def _formed(factor: Factor) -> int:
-    """Entries to be computed where a factor is given in short."""
-    if isinstance(factor, Dense):
-        return factor.count
-    return factor.start + factor.count if isinstance(factor, Eq) else factor.count
+def _sums_in_short(factor: Factor) -> bool:
+    """Whether its entries add up by a formula."""
+    return isinstance(factor, Eq | Ones) or (isinstance(factor, Placed) and _sums_in_short(factor.inner))
 
 
 def _joint(factors: Sequence[Factor]) -> int:
