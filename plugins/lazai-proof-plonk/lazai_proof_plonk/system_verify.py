@@ -64,7 +64,7 @@ class PlonkVerifier:
         self._lock = threading.Lock()
 
     def gas(self, key: VerifyingKey, size: int) -> Gas:
-        """An upper bound at ten million gas a second; of the key only the first bytes are read. Raises ProofMalformed."""
+        """An upper bound at ten million gas a second; only the key's first bytes are read. Raises ProofMalformed."""
         if size not in (proof_bytes(False), proof_bytes(True)):
             raise ProofMalformed(f"a proof has {proof_bytes(False)} or {proof_bytes(True)} bytes, not {size}")
         return Gas(GAS_BASE + GAS_A_PUBLIC_VALUE * stated_public(key) + GAS_A_KEY_BYTE * len(key.data))
