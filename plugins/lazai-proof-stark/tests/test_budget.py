@@ -22,7 +22,7 @@ from lazai_core.testing.rng import SeededRng
 from lazai_core.testing.sample import make_claim
 from lazai_core.testing.samples import perceptron
 from lazai_proof_stark import counting, key_data, model_key
-from lazai_proof_stark.circuit import algebra, karray
+from lazai_proof_stark.circuit import algebra, karray, ops_select
 from lazai_proof_stark.circuit.compile import choose_sizes
 from lazai_proof_stark.circuit.functional import Dense, Eq, Factor, Ones, Term, outer
 from lazai_proof_stark.circuit.keys import public_data
@@ -144,6 +144,13 @@ def test_work_beyond_the_price_is_refused_before_it_is_done(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 150 * MEBIBYTE
     finally:
         tracemalloc.stop()
+
+
+def test_a_pooling_window_is_counted_before_its_forms_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One form a place of the kernel, before the first column: a million of them take seconds."""
+    monkeypatch.setattr(ops_select, "_position", lambda *_: pytest.fail("a form was made"))
+    with pytest.raises(UnsupportedProgram, match="gas that the key pays for"):
+        counted(pooled_maximum(1 << 20), limit=100_000_000)
 
 
 @pytest.mark.parametrize("name", ["maxima in a window", "a form of many paths", "slices of a long input"])

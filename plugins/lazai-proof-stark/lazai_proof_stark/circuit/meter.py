@@ -14,6 +14,8 @@ VECTOR_CELLS_MAX = 1 << 23
 """Entries of one vector over K, 40 bytes each: no functional of a verifier may need a longer one."""
 GAS_PUBLIC_BYTE = 6
 GAS_OPERATION = 6_000
+GAS_POSITION = 300
+"""A row or column of a pooling window: a form is made before anything else is."""
 GAS_COLUMN = 1_500
 GAS_LOOKUP = 1_500
 GAS_TABLE = 3_000

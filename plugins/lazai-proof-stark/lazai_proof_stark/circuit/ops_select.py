@@ -18,6 +18,7 @@ from lazai_core.api.program import Op
 from . import algebra
 from .builder import SMALL_BITS, Builder
 from .layout import bits_of
+from .meter import GAS_POSITION
 from .nodes import Committed, Node, Public, Shape
 from .ops_linear import LETTERS
 from .relations import WIDTH_MAX, Fill
@@ -76,6 +77,7 @@ def max_pool2d(builder: Builder, op: Op, value: int) -> Node:
     x = builder.linear_form(builder.bounded(builder.value(op.operands[0]), "operand"), "operand")
     out = builder.bound.shapes[value]
     kernel, strides, pads = op.integers("kernel"), op.integers("strides"), op.integers("pads")
+    builder.meter.charge(GAS_POSITION * sum(kernel))
     wide = [_position(x, 3, j, out[3], strides[1], pads[1]) for j in range(kernel[1])]
     if kernel[0] == 1:
         rows = _largest(builder, [_position(p, 2, 0, out[2], strides[0], pads[0]) for p in wide], value)
