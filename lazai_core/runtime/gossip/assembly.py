@@ -44,10 +44,10 @@ class Assembly:
         )
 
     @classmethod
-    def whole(cls, block: Block, parts: PartSet) -> Assembly:
-        """Of a block that is here."""
+    def whole(cls, header: BlockHeader, parts: PartSet, block: Block | None = None) -> Assembly:
+        """Of a block that is here, in memory or in the store."""
         return cls(
-            header=block.header,
+            header=header,
             header_bytes=parts.header,
             root=parts.root,
             count=len(parts.pieces),

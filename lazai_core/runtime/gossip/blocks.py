@@ -84,7 +84,7 @@ class BlockRoom:
         if block.header.proposer != self._identity.address:
             return None
         parts = PartSet.of(block, self._identity.sign)
-        assembly = Assembly.whole(block, parts)
+        assembly = Assembly.whole(block.header, parts, block)
         self._keep((block.hash, parts.root), assembly)
         return assembly
 
@@ -330,7 +330,7 @@ class BlockRoom:
             return
         assembly = self._assemblies.get((want.block_id, want.root)) if want.root else self._fullest(want.block_id)
         if assembly is None or assembly.missing & want.missing == want.missing != 0:
-            assembly = self._stored.find(want.block_id) or self._fullest(want.block_id)
+            assembly = self._stored.find(want.block_id, state) or self._fullest(want.block_id)
         if assembly is None:
             return
         wanted = want.missing if assembly.root == want.root else (1 << assembly.count) - 1

@@ -89,3 +89,8 @@ class Budget:
             return False
         self._left -= units
         return True
+
+    def spend(self, now: float, units: float) -> None:
+        """Take off what was done already, whatever is left; a debt is paid before anything more comes."""
+        self.has(now)
+        self._left -= units

@@ -15,7 +15,7 @@ from lazai_core.api.errors import EncodingError
 from lazai_core.api.hashing import SIGNATURE_BYTES
 from lazai_core.api.merkle import merkle_tree
 from lazai_core.api.types import Hash32, Height
-from lazai_core.chain.block import Block
+from lazai_core.chain.block import Block, BlockHeader
 from lazai_core.chain.rules import BLOCK_BYTES_MAX
 
 from .wire import read_height
@@ -92,17 +92,22 @@ class PartSet:
     @classmethod
     def of(cls, block: Block, sign: Callable[[bytes], bytes] | None) -> PartSet:
         """Cut a block; without `sign` only peers that ask for it will take the parts."""
-        data = block.encode()
+        return cls.cut(block.header, block.encode(), sign)
+
+    @classmethod
+    def cut(cls, header: BlockHeader, data: bytes, sign: Callable[[bytes], bytes] | None) -> PartSet:
+        """The same of a block's bytes."""
+        block_id = header.hash
         pieces = tuple(data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
         root, paths = merkle_tree(pieces)
         return cls(
-            block_id=block.hash,
-            height=block.height,
-            header=block.header.encode(),
+            block_id=block_id,
+            height=header.height,
+            header=header.encode(),
             root=root,
             pieces=pieces,
             paths=paths,
-            signature=b"" if sign is None else sign(parts_digest(block.hash, root, len(pieces))),
+            signature=b"" if sign is None else sign(parts_digest(block_id, root, len(pieces))),
         )
 
     def part(self, index: int, *, spread: bool = False) -> Part:

@@ -57,6 +57,7 @@ class _Standing:
 
     failures: int = 0
     left_out_until: float = 0.0
+    quiet_until: float = 0.0
     failed_starts: set[int] = field(factory=set)
 
 
@@ -193,6 +194,7 @@ class BlockSync:
             and busy.get(state.peer, 0) < self._peers.options.sync_requests_per_peer
             and state.asks.has(self._peers.now)
             and self._is_source(state)
+            and self._standing(state.peer).quiet_until <= self._peers.now
         ]
         fresh = [state for state in able if start not in self._standing(state.peer).failed_starts]
         return min(
@@ -280,6 +282,9 @@ class BlockSync:
         heights = [one.certificate.height for one in answer.blocks]
         if not heights:
             self._failed(request, "an empty answer")
+            # Perhaps it has given as much as it gives in a second.
+            standing = self._standing(state.peer)
+            standing.quiet_until = self._peers.now + standing.failures
         elif heights != list(range(request.start, request.start + len(heights))) or len(heights) > request.count:
             self._leave_out(state.peer)
             self._peers.blame(state.peer, PeerFault.INVALID_BLOCK, "blocks of other heights than asked for")

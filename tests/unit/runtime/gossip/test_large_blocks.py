@@ -72,8 +72,8 @@ def test_blocks_above_an_envelope_come_as_fast_as_the_line(
         line_s = sum(len(block.encode()) for block in blocks) / megabytes_per_s / 1e6
         async with mesh:
             late = mesh.nodes[-1]
-            # A server gives no more than so many parts a second.
-            at_least_s = 1 + len(blocks[0].encode()) * count / PART_BYTES / late.gossip.options.parts_served_rate
+            # A server gives no more than so many parts a second, and cutting a block counts as much as giving it.
+            at_least_s = 1 + 2 * len(blocks[0].encode()) * count / PART_BYTES / late.gossip.options.parts_served_rate
             await asyncio.sleep(1.5 * max(line_s, at_least_s))
 
             assert late.chain.head == blocks[-1]
@@ -247,6 +247,34 @@ def test_a_peer_that_stops_in_the_middle_of_an_answer_is_replaced_in_a_second() 
             await asyncio.sleep(1.5)
 
             assert [each for _, each in node.host.blocks] == [block]
+
+    run(work)
+
+
+def test_cutting_stored_blocks_counts_as_much_as_giving_them() -> None:
+    """Each request for another old block had it read, decoded and cut, fifty times a second, for whoever asked."""
+
+    async def work() -> None:
+        mesh = Mesh(4, nodes=1)
+        blocks = mesh.extend(150, [0], transactions=of_size(1))
+        async with mesh:
+            (node,) = mesh.nodes
+            cuts: list[Block] = []
+            read = node.chain.history.block_bytes
+            node.chain.history.block_bytes = lambda height: (  # type: ignore[method-assign]
+                cuts.append(height) or read(height)  # type: ignore[func-returns-value]
+            )
+            peer = Stranger(mesh, 9)
+            await peer.meet(node, height=1)
+            for block in blocks:
+                request = WantParts(height=block.height, block_id=block.hash)
+                peer.send(node, Topic.WANT_PARTS, request.encode())
+            await asyncio.sleep(0.1)
+
+            most = 2 * node.gossip.options.parts_served_rate
+            assert 0 < len(cuts) <= most / (16 + 16) + 1
+            assert len(peer.got(Topic.PART)) <= most / 2 + 17
+            assert peer.faults_at(node) == []
 
     run(work)
 

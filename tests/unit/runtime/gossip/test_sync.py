@@ -67,6 +67,22 @@ def test_large_blocks_come_in_parts() -> None:
     run(work)
 
 
+def test_a_peer_that_has_given_all_that_it_gives_in_a_second_breaks_no_promise() -> None:
+    """Its empty answers came three in a row, within milliseconds."""
+
+    async def work() -> None:
+        mesh = Mesh(4, nodes=2, options=GossipOptions(parts_served_rate=60))
+        blocks = mesh.extend(600, [0])
+        async with mesh:
+            late = mesh.nodes[1]
+            await asyncio.sleep(15)
+
+            assert late.chain.head == blocks[-1]
+            assert all(node.faults == [] for node in mesh.nodes)
+
+    run(work)
+
+
 def test_a_peer_one_height_ahead_is_asked_only_when_the_height_lasts() -> None:
     async def work() -> None:
         mesh = Mesh(4, nodes=2)
