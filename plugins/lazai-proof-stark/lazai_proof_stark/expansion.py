@@ -151,6 +151,9 @@ def _add_term(term: Term, piece: Piece, target: Words) -> None:
 def fold_operand(values: IntArray, order: Sequence[int], kept: Sequence[int], weights: KArray) -> KArray:
     """sum over the axes `order` of values * weights `[cells of order, 5]`: `[extents of kept ..., 5]`, canonical."""
     extents = [values.shape[axis] for axis in kept]
+    if not len(weights):
+        # A functional that is zero everywhere, such as one of a constant whose piece nobody reads.
+        return np.zeros((*extents, DEGREE), dtype=np.int64)
     flat = np.ascontiguousarray(np.transpose(values, [*order, *kept])).reshape(len(weights), -1)
     folded = _folded(narrow(flat), np.ascontiguousarray(weights, dtype=np.int32))
     return np.ascontiguousarray(folded.T).reshape(*extents, DEGREE)

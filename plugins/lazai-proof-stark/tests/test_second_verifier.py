@@ -139,10 +139,14 @@ def opened(reading: Reading, indices: Sequence[int], words: int, log_leaves: int
 
 
 def opening(
-    reading: Reading, v: int, cap: list[bytes], value: Element, weight_at: Callable[[list[Element]], Element]
+    reading: Reading,
+    v: int,
+    cap: list[bytes],
+    value: Element,
+    weight_at: Callable[[list[Element]], Element],
+    code: Any = DEV.activations,
 ) -> None:
-    """Section 5."""
-    code = DEV.activations
+    """Section 5; `code` holds the commitment's parameters."""
     c = min(8, max(4, (v - 6) // 2))
     length, claim, bound = v - c + code.log_rate, value, []
 

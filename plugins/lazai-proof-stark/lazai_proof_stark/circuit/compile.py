@@ -158,7 +158,10 @@ def cost(circuit: Circuit) -> int:
 
 def check_public(program: Program, given: PublicData) -> None:
     """Hold the shift vectors against the program's digests and the bounds' form. Raises `UnsupportedProgram`."""
-    for index in public_constant_indices(program):
+    wanted = public_constant_indices(program)
+    if further := sorted(set(given.shifts) - set(wanted)):
+        raise UnsupportedProgram(f"constant {further[0]} is no vector of shifts that a requantize reads")
+    for index in wanted:
         declared = program.constants[index]
         values = given.shifts.get(index)
         if values is None or len(values) != declared.shape[0]:

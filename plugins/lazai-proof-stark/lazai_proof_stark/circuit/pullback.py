@@ -343,8 +343,11 @@ def kept_short(
     extents = tuple(source[axis] for axis in old)
     if len(touched) == 1 and touched[0].axes == tuple(new):
         moved = relabel(touched[0], old)
-        if isinstance(moved, Eq | Placed) and len(old) == 1:
+        if isinstance(moved, Placed) and len(old) == 1:
             return [moved]
+        if isinstance(moved, Eq) and len(old) == 1:
+            # Its axes may have been several, whose joint index is that of the one.
+            return [Eq(axes=tuple(old), extents=extents, point=moved.point, start=moved.start)]
         if isinstance(moved, Eq) and moved.start == 0:
             return split_eq(Eq(axes=tuple(old), extents=extents, point=moved.point))
         if isinstance(moved, Ones):
