@@ -16,7 +16,9 @@
     |  |- ProofMalformed  ProofRejected  ProvingFailed
     |- ConsensusFault
     |  |- PeerFault  LocalFault
-    |- InvalidTransaction  InvalidBlock  InvalidGenesis
+    |- InvalidTransaction  InvalidGenesis
+    |- InvalidBlock                whom `.blame` names; nobody where this node could not check it
+    |  |- CannotJudge
     |- EncodingError               bytes that are not the canonical form of anything
     |- StorageError
     `- PrecompileRevert            the calling contract: its call is reverted with data
